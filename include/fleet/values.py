@@ -1,0 +1,140 @@
+"""Values of the fleet: immutable, comparable, free of AWS's own shapes. Times are tz-aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ClusterRef:
+    """A cluster is all groups of one application and stack in one region (Frigga: `api-main`)."""
+
+    app: str
+    stack: str
+    region: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.app}-{self.stack}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An AMI. `state` is AWS's word: pending, available, failed, deregistered."""
+
+    image_id: str
+    name: str
+    state: str
+    created_at: datetime
+    tags: Mapping[str, str] = NO_TAGS
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Bounds and wish of an Auto Scaling group, in instances."""
+
+    minimum: int
+    desired: int
+    maximum: int
+
+    @classmethod
+    def pinned(cls, size: int) -> Capacity:
+        return cls(size, size, size)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One member of a group as Auto Scaling and its target group see it.
+
+    `lifecycle` is Auto Scaling's word (Pending, InService, Terminating ...); `target_state` is the target
+    group's (initial, healthy, unhealthy, draining, unused) or None where it is not registered, and
+    `target_reason` says why it is not healthy.
+    """
+
+    instance_id: str
+    zone: str
+    lifecycle: str
+    image_id: str = ""
+    target_state: str | None = None
+    target_reason: str = ""
+
+    @property
+    def is_serving(self) -> bool:
+        return self.lifecycle == "InService" and self.target_state == "healthy"
+
+
+@dataclass(frozen=True)
+class Group:
+    """An Auto Scaling group with its own target group; `weight` is its share on the cluster's listener (0-999)."""
+
+    name: str
+    image_id: str
+    capacity: Capacity
+    created_at: datetime
+    instances: tuple[Instance, ...] = ()
+    weight: int = 0
+    suspended: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = NO_TAGS
+    is_deleting: bool = False
+
+    @property
+    def healthy_count(self) -> int:
+        return sum(instance.is_serving for instance in self.instances)
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.weight > 0 and not self.is_deleting
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """All that AWS says of one cluster at `observed_at`: one call's worth of truth for a decision."""
+
+    cluster: ClusterRef
+    observed_at: datetime
+    groups: tuple[Group, ...] = ()
+
+    def group(self, name: str) -> Group | None:
+        return next((group for group in self.groups if group.name == name), None)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        return {group.name: group.weight for group in self.groups if group.weight > 0}
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """Everything needed to make a group; `name` is the idempotency key (`api-main-v042`).
+
+    `suspended` processes are suspended as part of making it, before its first instance matters.
+    """
+
+    name: str
+    cluster: ClusterRef
+    image_id: str
+    capacity: Capacity
+    instance_type: str
+    port: int
+    health_path: str
+    user_data: str = ""
+    suspended: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuilderSpec:
+    """The instance on which an image is made: boots `base_image_id`, runs `user_data`, switches itself off.
+
+    `name` is the idempotency key: a builder of that name that still exists is adopted.
+    """
+
+    name: str
+    base_image_id: str
+    instance_type: str
+    user_data: str
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""The one place where a stack's addresses and speeds are said; services, Airflow and the command line read it.
+
+Every field is overridden by the environment variable REDSTART_<FIELD> (upper case). `airflow_env.py` makes
+Airflow's settings and connections from the same values, so nothing is said twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[2]
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
+PROD_ACCOUNT = "123456789012"
+TEST_ACCOUNT = "210987654321"
+
+
+class Settings(BaseSettings):
+    """Defaults are the demo's; see docs/settings.md for what each means on real AWS."""
+
+    model_config = SettingsConfigDict(env_prefix="REDSTART_", extra="ignore")
+
+    home: Path = PROJECT / ".redstart"
+    cloud_port: int = Field(28100, ge=1024, le=65535)
+    traffic_port: int = Field(28101, ge=1024, le=65535)
+    airflow_port: int = Field(28081, ge=1024, le=65535)
+    network_octet: int = Field(10, ge=2, le=200)
+    router_port: int = Field(8080, ge=1024, le=65535)
+    boot_seconds: float = 1.0
+    traffic_rps: str = "us-east-1=140,us-west-2=50,eu-west-1=50"
+    series_period_seconds: int = Field(5, ge=1, le=60)
+    soak_seconds: int = 8 * 3600
+    evidence: str = "shipped"
+
+    @property
+    def cloud_url(self) -> str:
+        return f"http://127.0.0.1:{self.cloud_port}"
+
+    @property
+    def traffic_url(self) -> str:
+        return f"http://127.0.0.1:{self.traffic_port}"
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def git_root(self) -> Path:
+        return self.home / "git"
+
+    @property
+    def cloud_home(self) -> Path:
+        return self.home / "cloud"
+
+    @property
+    def airflow_home(self) -> Path:
+        return self.home / "airflow"
+
+    @property
+    def storage(self) -> Path:
+        return self.home / "storage"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
