@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 from include.services.settings import PROJECT, TEST_ACCOUNT, Settings
@@ -34,21 +35,21 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
 
 
 def _core(settings: Settings) -> dict[str, str]:
-    database = settings.airflow_home / "airflow.db"
+    # A 60 s busy time-out and an open-ended pool: with the defaults a fan-out locks SQLite for good.
+    database = settings.database or f"sqlite:///{settings.airflow_home / 'airflow.db'}?timeout=60"
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "6",  # 32 forked workers by default
-        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__HOST": settings.api_host,
         "AIRFLOW__API__PORT": str(settings.airflow_port),
         "AIRFLOW__API__WORKERS": "1",
         # The port alone leaves the execution API at 8080, and every task fails.
         "AIRFLOW__API__BASE_URL": settings.airflow_url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{settings.airflow_url}/execution/",
-        # A 60 s busy time-out and an open-ended pool: with the defaults a fan-out locks SQLite for good.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "-1",
     }
@@ -119,3 +120,13 @@ def _passwords(home: Path) -> Path:
         path.write_text(json.dumps({user: user for user in ("admin", "oncall", "viewer")}))
         path.chmod(0o600)
     return path
+
+
+def main() -> None:
+    """Print the environment as shell exports: `eval "$(python -m include.services.airflow_env)"`."""
+    for key, value in sorted(airflow_environment(Settings()).items()):
+        print(f"export {key}={shlex.quote(value)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     airflow_port: int = Field(28081, ge=1024, le=65535)
     network_octet: int = Field(10, ge=2, le=200)
     router_port: int = Field(8080, ge=1024, le=65535)
+    api_host: str = "127.0.0.1"
+    database: str = ""
     boot_seconds: float = 1.0
     traffic_rps: str = "us-east-1=140,us-west-2=50,eu-west-1=50"
     series_period_seconds: int = Field(5, ge=1, le=60)

@@ -1,0 +1,3 @@
+from redstart.cli.app import app
+
+app(prog_name="redstart")

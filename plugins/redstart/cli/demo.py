@@ -1,0 +1,181 @@
+"""`make demo`: a commit travels to three regions, or is stopped by the canary, before one's eyes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from include.errors import RedstartError
+from include.services.airflow_env import airflow_environment
+from include.services.settings import REGIONS, Settings
+from redstart.cli import fleet_view, story
+from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
+from redstart.cli.commit import Commit, push_variant
+from redstart.cli.screen import Screen, fleet_table
+from redstart.cli.stack_process import StackProcess
+
+DAG_ID = "api_prod"
+RUN_LIMIT_SECONDS = 1500
+DEMO_SOAK_SECONDS = 240
+COMMIT_TO_RUN_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo found; `problems` is empty exactly when it succeeded."""
+
+    run_state: str
+    score: float | None
+    failed_requests: int
+    problems: tuple[str, ...]
+
+
+class Demo:
+    """One stack and the runs it is shown; `variant` is good or one of the bad ones."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self.settings, self.console = settings, console
+        self.stack = StackProcess(settings)
+        self._api: AirflowApi | None = None
+
+    def start(self) -> None:
+        self.console.print("Starting the local cloud, the application in three regions, Airflow ...", highlight=False)
+        began = time.monotonic()
+        self.stack.start()
+        self.stack.await_up(lambda line: self.console.print(line, highlight=False))
+        self._await(lambda: self.api.is_dag_ready(DAG_ID), 90, f"the DAG {DAG_ID} did not appear")
+        self.console.print(f"Everything is up after {time.monotonic() - began:.0f} s.", highlight=False)
+
+    @property
+    def api(self) -> AirflowApi:
+        if self._api is None:
+            passwords = json.loads((self.settings.airflow_home / "passwords.json").read_text())
+            self._api = AirflowApi(self.settings.airflow_url, "admin", passwords["admin"])
+        return self._api
+
+    def deliver(self, variant: str, number: int) -> Outcome:
+        """Push one commit and follow its run to the end."""
+        before = fleet_view.live_commits(self.views())
+        at_start = self.counters() or {}
+        known = {run.run_id for run in self.api.runs(DAG_ID)}
+        commit = push_variant(self.settings.git_root / "api.git", self.settings.home / "worktree", variant, number)
+        self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
+        run = self.follow(commit, known)
+        return self.judge(variant, commit, run, before, at_start)
+
+    def follow(self, commit: Commit, known: set[str]) -> RunState:
+        """Show the run that the commit starts until it ends."""
+        self._await(lambda: self._new_run(known) is not None, COMMIT_TO_RUN_SECONDS, "no run was started by the commit")
+        deadline = time.monotonic() + RUN_LIMIT_SECONDS
+        with Screen(self.console) as screen:
+            while time.monotonic() < deadline:
+                try:
+                    run = self._new_run(known)
+                    assert run is not None
+                    tasks = self.api.tasks(DAG_ID, run.run_id)
+                    stages = story.stages(tasks, self.notes(run, tasks), story.now_utc())
+                except httpx.HTTPError:
+                    time.sleep(1)
+                    continue
+                screen.show(f"{DAG_ID} {run.run_id}  {commit.sha[:10]} {commit.subject}", stages, self.counters())
+                if run.state in {"success", "failed"}:
+                    return run
+                time.sleep(1)
+        raise RedstartError(f"the run did not end within {RUN_LIMIT_SECONDS} s")
+
+    def notes(self, run: RunState, tasks: list[TaskState]) -> dict[str, str]:
+        states = {task.task_id: task.state for task in tasks}
+        notes = {}
+        if states.get("canary.analyze_canary") in {"running", "deferred"}:
+            launched = self.api.result(DAG_ID, run.run_id, "canary.launch_canary")
+            notes["canary.analyze_canary"] = story.soak_note(launched, story.now_utc())
+        if states.get("canary.analyze_canary") == "success":
+            notes["canary.analyze_canary"] = story.score_note(self._verdict(run))
+        return notes
+
+    def judge(
+        self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any], at_start: Mapping[str, Any]
+    ) -> Outcome:
+        """Compare the end with what the variant should have led to."""
+        views, verdict = self.views(), self._verdict(run)
+        live, counters = fleet_view.live_commits(views), self.counters() or {"total": {"failed": -1, "sent": 0}}
+        failed = counters["total"]["failed"] - int(at_start.get("total", {}).get("failed", 0))
+        sent = counters["total"]["sent"] - int(at_start.get("total", {}).get("sent", 0))
+        problems = []
+        if variant == "good":
+            if run.state != "success":
+                problems.append(f"the run ended as {run.state}: {self.reason(run)}")
+            problems += [f"{region} does not run the new commit" for region, c in live.items() if c != {commit.sha}]
+            if failed:
+                problems.append(f"{failed} requests failed: {counters.get('failures', [])[:3]}")
+        else:
+            if run.state != "failed":
+                problems.append(f"the canary did not stop the commit: the run ended as {run.state}")
+            problems += [f"{region} no longer runs what it ran" for region, c in live.items() if c != before[region]]
+        self.console.print()
+        self.console.print(fleet_table(fleet_view.rows(views)))
+        self.console.print(f"\nRequests during the run: {sent:,}, failed: {failed:,}", highlight=False)
+        score = float(verdict["score"]) if verdict else None
+        if score is not None:
+            self.console.print(f"Canary score: {score:.1f}", highlight=False)
+        if run.state == "failed":
+            self.console.print(f"Why it stopped: {self.reason(run)}", markup=False, highlight=False)
+        return Outcome(run.state, score, failed, tuple(problems))
+
+    def reason(self, run: RunState) -> str:
+        """The message of the first task that failed, as its log has it."""
+        for task in self.api.tasks(DAG_ID, run.run_id):
+            if task.state == "failed":
+                lines = [line for line in self.api.log(DAG_ID, run.run_id, task) if line.strip()]
+                telling = [line for line in lines if "no-go" in line.lower() or "Error" in line or "failed" in line]
+                return f"{task.task_id}: {(telling or lines or ['no log'])[-1][:600]}"
+        return "no task failed"
+
+    def views(self) -> list[Any]:
+        return fleet_view.view_regions(airflow_environment(self.settings), "api", "main", REGIONS)
+
+    def counters(self) -> dict[str, Any] | None:
+        try:
+            return dict(httpx.get(f"{self.settings.traffic_url}/counters", timeout=2).json())
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    def say_where(self) -> None:
+        passwords = json.loads((self.settings.airflow_home / "passwords.json").read_text())
+        self.console.print(f"\nAirflow   {self.settings.airflow_url}/dags/{DAG_ID}", highlight=False)
+        self.console.print(f"log in    admin / {passwords['admin']}", highlight=False)
+        self.console.print(f"traffic   {self.settings.traffic_url}/counters", highlight=False)
+        self.console.print(f"reports   {self.settings.storage}/canaries", highlight=False, soft_wrap=True)
+
+    def _verdict(self, run: RunState) -> dict[str, Any] | None:
+        value = self.api.result(DAG_ID, run.run_id, "canary.analyze_canary")
+        return value if isinstance(value, dict) else None
+
+    def _new_run(self, known: set[str]) -> RunState | None:
+        return next((run for run in self.api.runs(DAG_ID) if run.run_id not in known), None)
+
+    @staticmethod
+    def _await(condition: Any, seconds: float, otherwise: str) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except httpx.HTTPError:
+                pass
+            if time.monotonic() > deadline:
+                raise RedstartError(f"{otherwise} within {seconds:.0f} s")
+            time.sleep(0.5)
+
+
+def demo_settings() -> Settings:
+    """The stack's settings with the demo's soak, unless the environment says another."""
+    os.environ.setdefault("REDSTART_SOAK_SECONDS", str(DEMO_SOAK_SECONDS))
+    return Settings()

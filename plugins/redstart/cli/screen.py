@@ -1,0 +1,100 @@
+"""The terminal picture of a run: rich tables for a person, plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from redstart.cli.story import Stage, clock
+
+COLOURS = {
+    "done": "green",
+    "running": "cyan",
+    "soaking": "cyan",
+    "failed": "bold red",
+    "not reached": "dim",
+    "skipped": "dim",
+    "waiting": "dim",
+    "queued": "dim",
+    "retrying": "yellow",
+}
+MARKS = {"done": "✓", "running": "▶", "soaking": "▶", "failed": "✗", "retrying": "↻"}
+
+
+class Screen:
+    """Shows the latest picture; without a terminal prints a line whenever a stage's state changes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live: Live | None = None
+        self._said: dict[str, tuple[str, str]] = {}
+
+    def __enter__(self) -> Screen:
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, refresh_per_second=4, transient=False)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._live is not None:
+            self._live.__exit__(*error)
+
+    def show(self, heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] | None) -> None:
+        if self._live is not None:
+            self._live.update(picture(heading, stages, counters))
+            return
+        for stage in stages:
+            note = stage.note if stage.state == "done" or not stage.note.endswith("left") else ""
+            said = (stage.state, note)
+            if stage.state not in {"waiting", "queued"} and self._said.get(stage.title) != said:
+                self._said[stage.title] = said
+                took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "running" else ""
+                self.console.print(
+                    f"{MARKS.get(stage.state, '·')} {stage.title}: {stage.state}{took}{f' - {note}' if note else ''}",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+
+def picture(heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] | None) -> RenderableType:
+    table = Table(box=None, pad_edge=False, show_header=False, expand=False)
+    for width in (2, 46, 12, 8, 40):
+        table.add_column(min_width=min(width, 8), max_width=width, no_wrap=width < 40)
+    for stage in stages:
+        colour = COLOURS.get(stage.state, "")
+        took = clock(stage.seconds) if stage.seconds is not None else ""
+        table.add_row(
+            Text(MARKS.get(stage.state, "·"), colour),
+            Text(stage.title, "dim" if colour == "dim" else ""),
+            Text(stage.state, colour),
+            Text(took, "dim"),
+            Text(stage.note),
+        )
+    return Group(Text(heading, "bold"), Text(), table, Text(), traffic_line(counters))
+
+
+def traffic_line(counters: Mapping[str, Any] | None) -> Text:
+    """Requests served and failed, as the generator counted them."""
+    if not counters:
+        return Text("traffic: not answering", "yellow")
+    total = counters["total"]
+    line = Text(f"traffic: {total['sent']:,} requests, ")
+    line.append(f"{total['failed']:,} failed", "bold red" if total["failed"] else "green")
+    line.append(f", p50 {total['latency_p50_ms']:.0f} ms, p99 {total['latency_p99_ms']:.0f} ms")
+    return line
+
+
+def fleet_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """What runs where: one row per group."""
+    table = Table(title="What runs where", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("region", "group", "state", "version", "commit", "image", "instances", "traffic"):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(row.get(column, "")) for column in (str(c.header) for c in table.columns)))
+    return table
