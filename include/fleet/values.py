@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
-
-NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Image:
     name: str
     state: str
     created_at: datetime
-    tags: Mapping[str, str] = NO_TAGS
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,11 @@ class Instance:
 
 @dataclass(frozen=True)
 class Group:
-    """An Auto Scaling group with its own target group; `weight` is its share on the cluster's listener (0-999)."""
+    """An Auto Scaling group with its own target group; `weight` is its share on the cluster's listener (0-999).
+
+    `is_attached`: the listener lists it, if only with weight 0, so its targets are health-checked.
+    `is_partial`: only its target group is there; its making or its deletion (`is_deleting`) was interrupted.
+    """
 
     name: str
     image_id: str
@@ -79,8 +80,10 @@ class Group:
     instances: tuple[Instance, ...] = ()
     weight: int = 0
     suspended: frozenset[str] = frozenset()
-    tags: Mapping[str, str] = NO_TAGS
+    tags: Mapping[str, str] = field(default_factory=dict)
     is_deleting: bool = False
+    is_attached: bool = False
+    is_partial: bool = False
 
     @property
     def healthy_count(self) -> int:

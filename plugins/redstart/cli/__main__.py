@@ -1,3 +1,4 @@
 from redstart.cli.app import app
 
-app(prog_name="redstart")
+if __name__ == "__main__":
+    app(prog_name="redstart")

@@ -1,0 +1,37 @@
+"""One place for addresses: services, Airflow and the command line agree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from include.services.airflow_env import airflow_environment
+from include.services.settings import Settings
+
+
+def test_airflow_uses_the_stacks_own_ports(tmp_path: Path) -> None:
+    environment = airflow_environment(Settings(home=tmp_path, airflow_port=29000, cloud_port=29001))
+    assert environment["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:29000"
+    assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:29000/execution/"
+    aws = json.loads(environment["AIRFLOW_CONN_REDSTART_AWS"])
+    assert aws["extra"]["endpoint_url"] == "http://127.0.0.1:29001"
+
+
+def test_secrets_are_kept_over_restarts_and_private(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    first, second = airflow_environment(settings), airflow_environment(settings)
+    assert first["AIRFLOW__API_AUTH__JWT_SECRET"] == second["AIRFLOW__API_AUTH__JWT_SECRET"]
+    assert (settings.airflow_home / "jwt_secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_variable_overrides_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDSTART_SOAK_SECONDS", "60")
+    assert Settings().soak_seconds == 60
+
+
+def test_a_port_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 65535"):
+        Settings(cloud_port=70000)
