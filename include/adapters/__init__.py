@@ -1,0 +1,1 @@
+"""The only place that meets the world: AWS, git, builds, metric stores. No adapter imports another."""

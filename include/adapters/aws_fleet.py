@@ -1,0 +1,220 @@
+"""The fleet's port over Auto Scaling, ELBv2, EC2 and CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from include.adapters.aws_errors import AwsCalls, ClientFactory, tag_map
+from include.adapters.aws_groups import AwsGroups, GroupSettings
+from include.adapters.aws_listener import AwsListener, name_of
+from include.errors import RefusedError
+from include.fleet.tags import CLUSTER, DELETING, IMAGE
+from include.fleet.values import Capacity, ClusterRef, ClusterView, Group, GroupSpec, Instance
+
+INSTANCE_NAMESPACE = "Redstart/Instance"
+QUERIES_PER_CALL = 500
+METRIC_PERIOD_SECONDS = 5
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AwsFleet:
+    """Groups of one region behind the load balancer named `load_balancer`; see include/fleet/port.py.
+
+    A view reads groups, listener, and the target health of each attached group: 4 calls while previous and red
+    are attached, whatever their size. Only the first view, and one after a group was made or deleted here, reads
+    the region's target groups too, to see groups that were left half-made or half-deleted.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        clients: ClientFactory,
+        load_balancer: str,
+        settings: GroupSettings | None = None,
+        clock_now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.region = region
+        self._calls = AwsCalls(region, clients)
+        self._listener = AwsListener(self._calls, load_balancer)
+        self._groups = AwsGroups(self._calls, settings or GroupSettings())
+        self._now = clock_now
+        self._arns: dict[str, str] = {}
+        self._members: dict[str, list[str]] = {}
+        self._partial: list[Group] | None = None
+
+    def view_cluster(self, cluster: ClusterRef) -> ClusterView:
+        filters = [{"Name": f"tag:{CLUSTER}", "Values": [cluster.name]}]
+        found = list(
+            self._calls.pages(
+                "autoscaling",
+                "describe_auto_scaling_groups",
+                "AutoScalingGroups",
+                subject=cluster.name,
+                Filters=filters,
+            )
+        )
+        _, weights, _ = self._listener.read()
+        groups = [self._read_group(one, weights) for one in found]
+        self._members = {group.name: [one.instance_id for one in group.instances] for group in groups}
+        names = {group.name for group in groups}
+        if self._partial is None:
+            self._partial = self._find_partial(cluster, names, weights)
+        partial = [group for group in self._partial if group.name not in names]
+        return ClusterView(cluster, self._now(), (*groups, *partial))
+
+    def create_group(self, spec: GroupSpec) -> None:
+        self._partial = None
+        self._groups.create(spec)
+
+    def set_weights(self, cluster: ClusterRef, weights: Mapping[str, int]) -> None:
+        self._listener.write(weights, self._arns)
+
+    def resize_group(self, name: str, capacity: Capacity) -> None:
+        self._calls.call(
+            "autoscaling",
+            "update_auto_scaling_group",
+            subject=name,
+            AutoScalingGroupName=name,
+            MinSize=capacity.minimum,
+            DesiredCapacity=capacity.desired,
+            MaxSize=capacity.maximum,
+        )
+
+    def suspend_processes(self, name: str, processes: Sequence[str]) -> None:
+        self._switch_processes("suspend_processes", name, processes)
+
+    def resume_processes(self, name: str, processes: Sequence[str]) -> None:
+        self._switch_processes("resume_processes", name, processes)
+
+    def tag_group(self, name: str, tags: Mapping[str, str]) -> None:
+        """On the group alone: what is noted about a group says nothing to its instances."""
+        entry = {"ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": False}
+        listed = [{**entry, "Key": key, "Value": value} for key, value in sorted(tags.items())]
+        self._calls.call("autoscaling", "create_or_update_tags", subject=name, Tags=listed)
+
+    def delete_group(self, name: str) -> None:
+        self._partial = None
+        _, weights, _ = self._listener.read()
+        by_name = {name_of(arn): weight for arn, weight in weights.items()}
+        if by_name.get(name, 0) > 0:
+            raise RefusedError(f"delete_group in {self.region}: {name} takes traffic (weight {by_name[name]})")
+        if name in by_name:
+            rest = {other: weight for other, weight in by_name.items() if other != name}
+            self._listener.write(rest, self._arns)
+        # Asked for by name even when known: after a lost reply it may be gone.
+        self._arns.pop(name, None)
+        self._groups.delete(name, self._listener.find_target_groups([name]).get(name))
+
+    def count_requests(self, group: str, *, seconds: int) -> dict[str, float]:
+        members = self._members.get(group)
+        if members is None:
+            found = self._groups.find_scaling_group(group) or {}
+            members = [one["InstanceId"] for one in found.get("Instances", ())]
+        counts: dict[str, float] = {}
+        for start in range(0, len(members), QUERIES_PER_CALL):
+            counts |= self._count(group, members[start : start + QUERIES_PER_CALL], seconds)
+        return counts
+
+    def _count(self, group: str, members: Sequence[str], seconds: int) -> dict[str, float]:
+        ends_at = self._now()
+        totals: dict[str, float] = {}
+        pages = self._calls.pages(
+            "cloudwatch",
+            "get_metric_data",
+            "MetricDataResults",
+            subject=group,
+            MetricDataQueries=[_requests_query(f"m{i}", group, member) for i, member in enumerate(members)],
+            StartTime=ends_at - timedelta(seconds=seconds),
+            EndTime=ends_at,
+        )
+        for result in pages:
+            member = members[int(result["Id"][1:])]
+            if result["Values"]:
+                totals[member] = totals.get(member, 0.0) + float(sum(result["Values"]))
+        return totals
+
+    def _switch_processes(self, operation: str, name: str, processes: Sequence[str]) -> None:
+        self._calls.call(
+            "autoscaling", operation, subject=name, AutoScalingGroupName=name, ScalingProcesses=sorted(processes)
+        )
+
+    def _read_group(self, found: Mapping[str, Any], weights: Mapping[str, int]) -> Group:
+        name, tags = str(found["AutoScalingGroupName"]), tag_map(found.get("Tags"))
+        arn = next((one for one in found.get("TargetGroupARNs", ()) if name_of(one) == name), None)
+        if arn:
+            self._arns[name] = arn
+        is_attached = arn in weights
+        health = self._read_health(name, arn) if arn and is_attached else {}
+        image_id = tags.get(IMAGE, "")
+        return Group(
+            name=name,
+            image_id=image_id,
+            capacity=Capacity(found["MinSize"], found["DesiredCapacity"], found["MaxSize"]),
+            created_at=found["CreatedTime"],
+            instances=tuple(_read_instance(one, image_id, health) for one in found.get("Instances", ())),
+            weight=weights.get(arn or "", 0),
+            suspended=frozenset(one["ProcessName"] for one in found.get("SuspendedProcesses", ())),
+            tags=tags,
+            is_deleting=bool(found.get("Status")),  # AWS fills it only with "Delete in progress"
+            is_attached=is_attached,
+        )
+
+    def _read_health(self, name: str, arn: str) -> dict[str, Mapping[str, str]]:
+        answer = self._calls.call("elbv2", "describe_target_health", subject=name, TargetGroupArn=arn)
+        return {one["Target"]["Id"]: one["TargetHealth"] for one in answer["TargetHealthDescriptions"]}
+
+    def _find_partial(self, cluster: ClusterRef, names: set[str], weights: Mapping[str, int]) -> list[Group]:
+        """Groups of which only the target group is there, by its tags."""
+        found = self._calls.pages("elbv2", "describe_target_groups", "TargetGroups", subject=cluster.name)
+        lonely = {
+            one["TargetGroupName"]: one["TargetGroupArn"]
+            for one in found
+            if one["TargetGroupName"].startswith(f"{cluster.name}-") and one["TargetGroupName"] not in names
+        }
+        tags = self._groups.target_group_tags(list(lonely.values()))
+        return [
+            Group(
+                name=name,
+                image_id="",
+                capacity=Capacity.pinned(0),
+                created_at=NEVER,
+                weight=weights.get(arn, 0),
+                tags=tags.get(arn, {}),
+                is_deleting=DELETING in tags.get(arn, {}),
+                is_attached=arn in weights,
+                is_partial=True,
+            )
+            for name, arn in lonely.items()
+            if tags.get(arn, {}).get(CLUSTER) == cluster.name
+        ]
+
+
+def _read_instance(found: Mapping[str, Any], image_id: str, health: Mapping[str, Mapping[str, str]]) -> Instance:
+    target = health.get(found["InstanceId"], {})
+    return Instance(
+        instance_id=found["InstanceId"],
+        zone=found.get("AvailabilityZone", ""),
+        lifecycle=found.get("LifecycleState", ""),
+        image_id=image_id,
+        target_state=target.get("State"),
+        target_reason=target.get("Description") or target.get("Reason") or "",
+    )
+
+
+def _requests_query(query_id: str, group: str, instance_id: str) -> dict[str, Any]:
+    dimensions = [
+        {"Name": "AutoScalingGroupName", "Value": group},
+        {"Name": "InstanceId", "Value": instance_id},
+    ]
+    metric = {"Namespace": INSTANCE_NAMESPACE, "MetricName": "RequestCount", "Dimensions": dimensions}
+    return {
+        "Id": query_id,
+        "MetricStat": {"Metric": metric, "Period": METRIC_PERIOD_SECONDS, "Stat": "Sum"},
+        "ReturnData": True,
+    }

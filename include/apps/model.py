@@ -1,0 +1,147 @@
+"""The typed model of `<app>.toml`. Unknown keys are errors; durations are seconds, shares are percent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$")]
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
+Seconds = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the file: closed and immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """The repository (its name below the git connection's host) and the branches that mean something."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    prod_branch: str = "prod"
+    release_branch: str = "release"
+    poll_seconds: float = Field(15, ge=1)
+
+
+class Build(Section):
+    """The application's own commands, run in a clean copy of the commit; `{artifact}` is the file to write."""
+
+    command: Words
+    test_command: Words
+    build_timeout_seconds: Seconds = 900
+    test_timeout_seconds: Seconds = 1800
+
+    @model_validator(mode="after")
+    def names_the_artifact(self) -> Self:
+        if not any("{artifact}" in word for word in self.command):
+            raise ValueError("the build command must name its output as {artifact}")
+        return self
+
+
+class Bake(Section):
+    """From which image, on which machine, and with which accounts the result is shared."""
+
+    base_image: str
+    builder_type: str
+    share_accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = ()
+    timeout_seconds: Seconds = 1200
+
+
+class Region(Section):
+    """A region that serves; `market` is the audience in words. The order of the list is the order of the push."""
+
+    name: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    market: str
+
+
+class Canary(Section):
+    """A canary and a baseline of the same size beside production, each with `share_pct` of the traffic."""
+
+    region: str | None = None
+    size: int = Field(2, ge=1)
+    share_pct: float = Field(15, gt=0, le=40)
+    soak_seconds: int = Field(8 * 3600, ge=30)
+    settle_seconds: int = Field(10, ge=0)
+    series_period_seconds: int = Field(5, ge=1)
+    namespace: str = Field(min_length=1)
+    judge_file: str = Field(pattern=r"^[a-z0-9_.-]+\.toml$")
+    launch_timeout_seconds: Seconds = 900
+
+
+class Push(Section):
+    """How a region's running version is replaced.
+
+    The new group gets the live count and `head_room_pct` percent more, and is rolled back when it is not healthy
+    and serving `launch_timeout_seconds` after its creation. `keep_black` groups out of traffic are kept.
+    """
+
+    head_room_pct: int = Field(default=10, ge=0, le=100)
+    launch_timeout_seconds: Seconds = 900
+    keep_black: int = Field(default=1, ge=0, le=3)
+
+
+class Environment(Section):
+    """Where the application runs and how it gets there."""
+
+    connection_id: str
+    account: str = Field(pattern=r"^\d{12}$")
+    load_balancer: str
+    instance_type: str
+    port: int = Field(ge=1, le=65535)
+    health_path: str = Field(pattern=r"^/")
+    min_size: int = Field(ge=1)
+    max_size: int = Field(ge=1)
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    canary: Canary
+    push: Push = Field(default_factory=Push)
+    gate_threshold: float = Field(95, ge=0, le=100)
+    schedule: str | None = None
+
+    @model_validator(mode="after")
+    def is_consistent(self) -> Self:
+        names = self.region_names
+        if len(set(names)) != len(names):
+            raise ValueError("a region is listed twice")
+        if self.canary.region is not None and self.canary.region not in names:
+            raise ValueError(f"canary.region must be one of {', '.join(names)}")
+        if self.min_size > self.max_size:
+            raise ValueError("min_size is above max_size")
+        return self
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """In the order of the push."""
+        return tuple(region.name for region in self.regions)
+
+    @property
+    def canary_region(self) -> str:
+        """Where the canary runs: as set, else the region that is pushed first."""
+        return self.canary.region or self.region_names[0]
+
+
+class App(Section):
+    """One delivered application."""
+
+    name: Name
+    stack: Name
+    source: Source
+    build: Build
+    bake: Bake
+    environments: dict[Literal["prod", "test"], Environment]
+
+    @property
+    def cluster(self) -> str:
+        return f"{self.name}-{self.stack}"
+
+    @property
+    def prod(self) -> Environment:
+        return self.environments["prod"]
+
+    @model_validator(mode="after")
+    def has_prod(self) -> Self:
+        if "prod" not in self.environments:
+            raise ValueError("environments.prod is missing")
+        return self

@@ -1,0 +1,91 @@
+"""The folder of files that one Envoy watches: each written only when it changes, in one step, under a new version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from include.localcloud import envoy_config
+from include.localcloud.seams import ListenerSpec, TargetGroupSpec
+
+CLUSTERS_VERSION = "cluster_manager.cds.version_text"
+
+
+def routes_version(listener_name: str) -> str:
+    """The statistic in which Envoy says which version of a listener's routes it uses."""
+    name = envoy_config.route_name(listener_name)
+    return f"http.{name}.rds.{name}.version_text"
+
+
+class EnvoyFiles:
+    """Not to be shared by threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.groups: dict[str, TargetGroupSpec] = {}
+        self._changed: set[str] = set()
+        self._written: dict[Path, str] = {}
+        self._version = 0
+
+    def write_bootstrap(self, name: str, admin: tuple[str, int]) -> Path:
+        """What a new Envoy starts with; to it no group is a changed one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._changed.clear()
+        path = self.folder / "bootstrap.json"
+        self._write(path, envoy_config.bootstrap(name, self.folder, admin))
+        return path
+
+    def write_groups(self, groups: Sequence[TargetGroupSpec]) -> str:
+        """Targets, then the groups themselves: exactly these. The groups' version if they changed, else empty.
+
+        A change of targets needs no new version: Envoy reads it without touching what the group serves.
+        """
+        wished = {group.name: group for group in groups}
+        self._changed |= {name for name, before in self.groups.items() if _is_reset(before, wished.get(name))}
+        for group in groups:
+            self._write(envoy_config.endpoints_file(self.folder, group.name), envoy_config.endpoints(group))
+        ordered = [wished[name] for name in sorted(wished)]
+        version = self._write(self.folder / "cds.json", envoy_config.clusters(ordered, self.folder, self._changed))
+        for name in self.groups.keys() - wished.keys():
+            self._changed.discard(name)
+            self._remove(envoy_config.endpoints_file(self.folder, name))
+        self.groups = wished
+        return version
+
+    def write_listeners(self, listeners: Sequence[ListenerSpec]) -> dict[str, str]:
+        """Routes, then the listeners themselves: exactly these. Version per listener whose routes changed."""
+        versions = {}
+        for listener in listeners:
+            path = envoy_config.routes_file(self.folder, listener.name)
+            if version := self._write(path, envoy_config.routes(listener)):
+                versions[listener.name] = version
+        self._write(self.folder / "lds.json", envoy_config.listeners(listeners, self.folder))
+        return versions
+
+    def _write(self, path: Path, document: dict[str, Any]) -> str:
+        text = json.dumps(document, sort_keys=True)
+        if self._written.get(path) == text:
+            return ""
+        self._version += 1
+        version = str(self._version)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps({"version_info": version, **document}) if "resources" in document else text)
+        draft.replace(path)
+        self._written[path] = text
+        return version
+
+    def _remove(self, path: Path) -> None:
+        self._written.pop(path, None)
+        path.unlink(missing_ok=True)
+
+
+def _is_reset(before: TargetGroupSpec, after: TargetGroupSpec | None) -> bool:
+    """Whether Envoy has to make the group anew while it serves."""
+    return after is not None and _settings(before) != _settings(after)
+
+
+def _settings(group: TargetGroupSpec) -> tuple[object, ...]:
+    thresholds = (group.healthy_threshold, group.unhealthy_threshold)
+    return (group.health_path, group.interval_seconds, group.timeout_seconds, thresholds)

@@ -1,0 +1,63 @@
+"""Who is who in a cluster: red, previous, black; from tags, weights and suspended processes alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from include.fleet import ClusterView, Group
+from include.fleet.tags import FAILED, MAIN, PREVIOUS, ROLE, RUN
+from include.redblack.names import next_number, parse_name
+
+PUSH_SUSPENDED: Final = frozenset({"AZRebalance", "AlarmNotification", "ScheduledActions"})
+"""On red while it is pushed: what would change its size or replace its instances."""
+BLACK_SUSPENDED: Final = frozenset(
+    {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "ScheduledActions"}
+)
+"""On black: with the first three alone, policies and schedules still move its wish, and it jumps when resumed."""
+
+
+def main_groups(view: ClusterView) -> list[Group]:
+    """Main groups, newest first, by creation time: after the wrap v000 is younger than v999."""
+    return sorted(
+        (group for group in view.groups if group.tags.get(ROLE) == MAIN),
+        key=lambda group: (group.created_at, group.name),
+        reverse=True,
+    )
+
+
+def enabled_groups(view: ClusterView) -> list[Group]:
+    return [group for group in main_groups(view) if group.is_enabled and not group.is_partial]
+
+
+def red_group(view: ClusterView, run: str) -> Group | None:
+    """The newest main group that the push `run` made; one on its way out only where there is no other."""
+    own = [group for group in main_groups(view) if group.tags.get(RUN) == run]
+    return next((group for group in own if not group.is_deleting), own[0] if own else None)
+
+
+def previous_groups(view: ClusterView, red: Group) -> list[Group]:
+    """Those that took traffic when `red` was launched and still exist."""
+    names = red.tags.get(PREVIOUS, "").split()
+    return [group for group in main_groups(view) if group.name in names and is_alive(group)]
+
+
+def is_alive(group: Group) -> bool:
+    return not group.is_deleting and not group.is_partial
+
+
+def is_black(group: Group) -> bool:
+    """Out of traffic by a push: a group that somebody is only just launching lacks the suspended processes."""
+    return group.weight == 0 and is_alive(group) and group.suspended >= BLACK_SUSPENDED
+
+
+def is_abandoned(group: Group) -> bool:
+    """Left over: a failed red whose rollback stopped half-way, or a deletion that did."""
+    return group.weight == 0 and (bool(group.tags.get(FAILED)) or group.is_partial and group.is_deleting)
+
+
+def next_main_number(view: ClusterView) -> int:
+    """The number of the next main group of the cluster."""
+    parsed = {group.name: parse_name(group.name) for group in view.groups}
+    mine = {name: one.number for name, one in parsed.items() if one and one.cluster == view.cluster.name}
+    newest = next((mine[group.name] for group in main_groups(view) if group.name in mine), None)
+    return next_number(newest, mine.values())

@@ -1,0 +1,41 @@
+"""Going back, a row for each state a failed push can be in: previous serves again before red is taken away."""
+
+from __future__ import annotations
+
+from include.fleet import ClusterView, Group
+from include.fleet.tags import FAILED
+from include.redblack.roles import BLACK_SUSPENDED, previous_groups
+from include.redblack.steps import DeleteRed, Failed, RestorePrevious, ResumeProcesses, Step
+from include.redblack.traffic import by_health, split_main_traffic
+
+
+def roll_back(view: ClusterView, red: Group) -> Step:
+    """The next step back for the failed push whose new group is `red` (tagged as failed, or being deleted).
+
+    DeleteRed is the last: the push has failed once it is carried out.
+    """
+    reason = red.tags.get(FAILED) or "it was being deleted"
+    previous = previous_groups(view, red)
+    if red.is_enabled:
+        return _leave_traffic(view, red, previous, reason)
+    if previous and not any(group.is_enabled for group in previous):
+        return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous)))
+    for group in previous:
+        if group.suspended >= BLACK_SUSPENDED:  # by a push; a person who suspends one of them has a reason
+            return ResumeProcesses(group.name, BLACK_SUSPENDED)
+    return DeleteRed(red.name, reason)  # once more where it is being deleted: parts may be left
+
+
+def _leave_traffic(view: ClusterView, red: Group, previous: list[Group], reason: str) -> Step:
+    if red.healthy_count and not any(group.healthy_count for group in previous):
+        return Failed(
+            f"{red.name} in {view.cluster.region} failed ({reason}) and stays in traffic: "
+            "no earlier group has a healthy instance to go back to"
+        )
+    return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous), [red.name]))
+
+
+def failure(view: ClusterView, red: str, reason: str) -> str:
+    """How a rolled back push ends, for the task's error."""
+    serving = " and ".join(sorted(name for name in view.weights if name != red)) or "nothing"
+    return f"push of {red} to {view.cluster.region} rolled back: {reason}. Serving: {serving}"

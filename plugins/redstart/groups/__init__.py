@@ -1,0 +1,1 @@
+"""Wiring that is the same for every application: the form, the schedule, retries."""

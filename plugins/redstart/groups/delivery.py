@@ -1,0 +1,68 @@
+"""What starts a delivery and what its form asks: the same for every application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+
+from include.apps import App
+from redstart.triggers.git_head import GitHeadTrigger
+
+
+def watched_branch(app: App) -> Asset:
+    """The prod branch as an asset: an event for every new head."""
+    source = app.source
+    trigger = GitHeadTrigger(repository=source.repository, branch=source.prod_branch, poll_seconds=source.poll_seconds)
+    return Asset(
+        name=f"{app.name} {source.prod_branch} branch",
+        uri=f"x-redstart-git://{source.repository}/{source.prod_branch}",
+        group="git",
+        watchers=[AssetWatcher(name=f"{app.name}_{source.prod_branch}_head", trigger=trigger)],
+    )
+
+
+def commit_or_clock(app: App) -> Any:
+    """Started by a commit and, where the application says so, by the clock (UTC)."""
+    branch = watched_branch(app)
+    if app.prod.schedule is None:
+        return [branch]
+    return AssetOrTimeSchedule(timetable=CronTriggerTimetable(app.prod.schedule, timezone="UTC"), assets=[branch])
+
+
+def delivery_form(app: App) -> dict[str, Param]:
+    """The form of a run started by a person; every field may stay empty."""
+    prod = app.prod
+    hours = prod.canary.soak_seconds / 3600
+    return {
+        "reason": Param(
+            None, type=["null", "string"], maxLength=500, title="Why", description="For those who read the run later."
+        ),
+        "commit": Param(
+            None,
+            type=["null", "string"],
+            pattern="^[0-9a-f]{7,40}$",
+            title="Commit",
+            description=f"A commit on {app.source.prod_branch}. Empty: the newest that is not live everywhere.",
+        ),
+        "regions": Param(
+            list(prod.region_names),
+            type="array",
+            items={"type": "string", "enum": list(prod.region_names)},
+            examples=list(prod.region_names),
+            values_display={region.name: f"{region.name} ({region.market})" for region in prod.regions},
+            uniqueItems=True,
+            minItems=1,
+            title="Regions",
+            description="Pushed one after another, in this order.",
+        ),
+        "soak_seconds": Param(
+            None,
+            type=["null", "integer"],
+            minimum=30,
+            maximum=7 * 24 * 3600,
+            title="Soak (seconds)",
+            description=f"How long canary and baseline run before they are judged. "
+            f"Empty: this installation's setting, else {hours:g} h ({prod.canary.soak_seconds}).",
+        ),
+    }

@@ -1,0 +1,1 @@
+"""One task each: read the world, ask a room what to do, do it through a hook."""

@@ -1,0 +1,93 @@
+"""From artifact to image, in every region."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from include.apps import load_app
+from redstart.operators.drive import Account, Fenced
+from redstart.operators.station import BUILD_ARTIFACT, StationOperator, fence, result_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.adapters.artifact_store import ArtifactStore
+    from include.bake import BakeGoal, BuildResult
+    from include.fleet import Image
+
+
+class BakeImageOperator(StationOperator):
+    """Bake an image of the artifact: boot the base image, unpack the artifact on it, snapshot it, copy the image
+    to every region of this run and share it with the accounts of the settings.
+
+    **Retry and clear**: an image of this commit is found by its tags and used; a builder that still runs is
+    adopted; missing copies are made.
+    """
+
+    ui_color = "#f3ecf8"
+
+    def __init__(self, *, app: str, **kwargs: Any) -> None:
+        kwargs.setdefault("execution_timeout", timedelta(seconds=load_app(app).bake.timeout_seconds))
+        super().__init__(app=app, **kwargs)
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        from include.bake import drive_bake
+
+        home, beat = self.application.prod.region_names[0], fence(context)
+        regions = {home, *self.selected(context).regions}
+        workshops = {region: Fenced(self.fleet_hook.workshop(region), beat) for region in regions}
+        goal = self.goal(context, home, workshops[home].find_base_image(self.application.bake.base_image))
+        box = BuilderReport(self.artifacts, report_key(goal))
+        done = Account(self.log.info).follow(drive_bake(workshops, goal, box))
+        return {"schema": 1, "name": done.name, "images": dict(done.images)}
+
+    def goal(self, context: Context, home: str, base: Image) -> BakeGoal:
+        from include.bake import Artifact, BakeGoal, ImageRecipe, builder_script
+
+        app, delivery = self.application, self.selected(context)
+        built = result_of(context, BUILD_ARTIFACT)
+        recipe = ImageRecipe(
+            app=app.name,
+            version=delivery.version,
+            commit=delivery.commit,
+            tree=delivery.tree,
+            branch=app.source.prod_branch,
+            base_image_id=base.image_id,
+            build=delivery.run_key,
+        )
+        goal = BakeGoal(recipe, home, delivery.regions, "", app.bake.builder_type, app.bake.share_accounts)
+        user_data = builder_script(
+            recipe,
+            Artifact(self.artifacts.get_url(built["key"]), built["sha256"]),
+            self.artifacts.put_url(report_key(goal)),
+            limit_seconds=app.bake.timeout_seconds,
+        )
+        return BakeGoal(recipe, home, delivery.regions, user_data, app.bake.builder_type, app.bake.share_accounts)
+
+
+class BuilderReport:
+    """What the builder wrote to the address that its user data was given."""
+
+    def __init__(self, store: ArtifactStore, key: str) -> None:
+        self._store, self._key = store, key
+
+    def read(self) -> BuildResult | None:
+        from include.bake import BuildResult, read_result
+
+        body = self._store.read(self._key)
+        if body is None:
+            return None
+        try:
+            return BuildResult(*read_result(json.loads(body)))
+        except (ValueError, AttributeError):
+            return BuildResult(False, f"the builder's report is not readable: {body[:200]!r}")
+
+    def clear(self) -> None:
+        self._store.delete(self._key)
+
+
+def report_key(goal: BakeGoal) -> str:
+    """Where the builder of this image reports; the same for every try."""
+    return f"bakes/{goal.recipe.app}/{goal.recipe.name}.json"

@@ -1,0 +1,68 @@
+"""From commit to artifact, and its unit tests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from redstart.hooks.build import BuildHook
+from redstart.operators.station import StationOperator, key_of_run
+from redstart.ui.links import BuildLogLink, UnitTestLogLink, build_file
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class BuildArtifactOperator(StationOperator):
+    """Build the commit with the application's own command, in a clean copy with a clean environment.
+
+    The artifact is kept in the artifact bucket under the commit and its SHA-256.
+
+    **Retry and clear**: a commit that has an artifact is not built again; to force that, delete the object.
+    """
+
+    operator_extra_links = (BuildLogLink(),)
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        delivery, settings = self.selected(context), self.application.build
+        store = self.artifacts
+        artifact = store.find(delivery.app, delivery.commit)
+        is_reused = artifact is not None
+        keep = partial(self.installation.results().write, build_file(self.app, key_of_run(context), "build.log"))
+        if artifact is None:
+            artifact = BuildHook(self.repository).build(
+                delivery.app,
+                delivery.commit,
+                settings.command,
+                store,
+                timeout_seconds=settings.build_timeout_seconds,
+                keep=keep,
+            )
+        else:
+            keep(f"Built before: {artifact.key}\n".encode())
+        self.log.info("%s: %d bytes%s", artifact.key, artifact.size, ", built before" if is_reused else "")
+        return {"schema": 1, **asdict(artifact), "is_reused": is_reused}
+
+
+class RunUnitTestsOperator(StationOperator):
+    """Run the application's own unit tests on a clean copy of the commit.
+
+    A failure ends the run before any machine starts.
+
+    **Retry and clear**: runs them again.
+    """
+
+    operator_extra_links = (UnitTestLogLink(),)
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        settings = self.application.build
+        log = build_file(self.app, key_of_run(context), "unit-tests.log")
+        seconds = BuildHook(self.repository).check(
+            self.selected(context).commit,
+            settings.test_command,
+            timeout_seconds=settings.test_timeout_seconds,
+            keep=partial(self.installation.results().write, log),
+        )
+        self.log.info("passed in %.1f s; output: %s", seconds, log)
+        return {"schema": 1, "seconds": round(seconds, 1), "log": log}

@@ -1,0 +1,129 @@
+"""Canary and baseline: launched beside production, and taken down on any outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from include.errors import RefusedError
+from include.fleet import ClusterView
+from include.fleet.tags import SOAK_END
+from redstart.operators.drive import Account, Fenced
+from redstart.operators.station import StationOperator, fence, image_in, key_of_run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.redblack import CanaryGoal
+
+SOAK_KEY = "soak"
+
+
+class LaunchCanaryOperator(StationOperator):
+    """Launch a canary (the new image) and a baseline (the running one) of the same size, each with its share of the
+    traffic. When both serve, the end of the soak is written down as a moment: on the canary group, in this task's
+    result and in its state store, which outlives clears.
+
+    **Retry**: a pair of this run is adopted, half-made ones are completed; a foreign one is replaced.
+    **Clear**: during the soak the pair is adopted, or replaced if it is gone; the end stays where it was, and the
+    judge sees only the time that the new pair served. After the soak nothing is launched.
+    """
+
+    ui_color = "#fdf3d8"
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        store = context.get("task_state_store")
+        earlier = store.get(SOAK_KEY) if store is not None else None
+        if earlier and datetime.fromisoformat(earlier["soak_end"]) <= datetime.now(UTC):
+            self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
+            return dict(earlier)
+        soak = self.launch(context, earlier)
+        if store is not None:
+            store.set(SOAK_KEY, soak)
+        return soak
+
+    def launch(self, context: Context, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Bring up the pair; `earlier` is what a former try or a cleared one wrote down."""
+        from include.redblack import drive_canary, pair_of, soak_end
+
+        region = self.selected(context).canary_region
+        fleet = Fenced(self.fleet(region), fence(context))
+        goal = self.goal(context, fleet.view_cluster(self.cluster(region)))
+        Account(self.log.info).follow(drive_canary(fleet, goal, lambda: datetime.now(UTC)))
+        view = fleet.view_cluster(goal.cluster)
+        canary, baseline = pair_of(view, goal)
+        end = soak_end(view, goal)
+        if end is None:
+            raise RefusedError(f"{canary.name} carries no end of its soak.")
+        start = end - timedelta(seconds=goal.soak_seconds)
+        is_adopted = earlier is not None and earlier["canary"] == canary.name
+        if earlier is not None:
+            end = datetime.fromisoformat(earlier["soak_end"])
+            start = datetime.fromisoformat(earlier["soak_start"]) if is_adopted else start
+            fleet.tag_group(canary.name, {SOAK_END: end.isoformat(timespec="seconds")})
+        return {
+            "schema": 1,
+            "region": region,
+            "canary": canary.name,
+            "baseline": baseline.name,
+            "image": goal.canary.image_id,
+            "baseline_image": goal.baseline.image_id,
+            "baseline_version": goal.baseline.version,
+            "soak_start": start.isoformat(timespec="seconds"),
+            "soak_end": end.isoformat(timespec="seconds"),
+        }
+
+    def goal(self, context: Context, view: ClusterView) -> CanaryGoal:
+        """The baseline is what takes most of the traffic now."""
+        from include.redblack import Build, CanaryGoal, GroupTemplate, enabled_groups
+
+        prod, delivery = self.application.prod, self.selected(context)
+        region = delivery.canary_region
+        running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
+        if running is None:
+            raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
+        return CanaryGoal(
+            cluster=view.cluster,
+            canary=Build(image_in(context, region), delivery.version, delivery.commit),
+            baseline=Build.of_group(running),
+            run=delivery.run_key,
+            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
+            size=prod.canary.size,
+            share_pct=prod.canary.share_pct,
+            soak_seconds=self.soak(context),
+            launch_within_seconds=prod.canary.launch_timeout_seconds,
+        )
+
+    def soak(self, context: Context) -> int:
+        """The form's soak, else the installation's, else the application's."""
+        asked = context["params"].get("soak_seconds")
+        return int(asked or self.installation.soak_seconds() or self.application.prod.canary.soak_seconds)
+
+
+class StopCanaryOperator(StationOperator):
+    """Take canary and baseline out of traffic and delete them, on any outcome; however far their launch came.
+
+    **Retry and clear**: safe; what is gone is gone. Groups of other runs are not touched.
+    """
+
+    ui_color = "#fdf3d8"
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        from include.redblack import Build, CanaryGoal, GroupTemplate, drive_teardown
+
+        prod, region = self.application.prod, self.selected(context).canary_region
+        nothing = Build("")
+        goal = CanaryGoal(
+            cluster=self.cluster(region),
+            canary=nothing,
+            baseline=nothing,
+            run=key_of_run(context),
+            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
+            size=prod.canary.size,
+            share_pct=prod.canary.share_pct,
+            soak_seconds=0,
+        )
+        fleet = Fenced(self.fleet(region), fence(context))
+        done = Account(self.log.info).follow(drive_teardown(fleet, goal))
+        return {"schema": 1, "region": region, "summary": done.summary}

@@ -1,0 +1,64 @@
+"""Following a loop of observe, decide, do: what it says into the log, its pauses, its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.errors import RefusedError
+
+if TYPE_CHECKING:
+    from include.bake import BakeProgress
+    from include.redblack import Progress
+
+READS = ("view_", "count_", "find_", "builder_state")
+
+
+class Account:
+    """Runs a loop to its end and keeps what it said, with times."""
+
+    def __init__(self, say: Callable[..., None], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._say, self._sleep = say, sleep
+        self._lines: list[str] = []
+
+    def follow(self, loop: Iterable[Progress | BakeProgress]) -> Any:
+        """The loop's success (its Done or BakeDone); RefusedError with the reason where it ended without."""
+        from include.bake import BakeDone
+        from include.redblack import Done
+
+        for progress in loop:
+            if progress.is_news:
+                self.note(progress.sentence)
+            if isinstance(progress.end, Done | BakeDone):
+                return progress.end
+            if progress.end is not None:
+                raise RefusedError(progress.end.sentence)
+            self._sleep(progress.pause_seconds)
+        raise RefusedError("the loop stopped without saying how it ended")
+
+    def note(self, sentence: str) -> None:
+        self._lines.append(f"{datetime.now(UTC):%H:%M:%S} {sentence}")
+        self._say("%s", sentence)
+
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+class Fenced:
+    """A fleet or workshop whose every change is preceded by `fence`; reads pass through."""
+
+    def __init__(self, inner: Any, fence: Callable[[], None]) -> None:
+        self._inner, self._fence = inner, fence
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name.startswith(READS) or not callable(found):
+            return found
+
+        def fenced(*arguments: Any, **keywords: Any) -> Any:
+            self._fence()
+            return found(*arguments, **keywords)
+
+        return fenced

@@ -1,0 +1,40 @@
+"""The gate between canary and production."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
+
+from include.errors import RefusedError
+from redstart.operators.judgement import CanaryRecord, sentence_of
+from redstart.operators.station import StationOperator, key_of_run
+from redstart.ui.links import CanaryReportLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GateScoreOperator(StationOperator):
+    """Go only if the canary's score reaches the threshold, no critical metric deviates and enough could be judged.
+
+    A no-go ends the run here, with the reasons and the report's address in the error; production is untouched.
+
+    **Retry and clear**: judges the kept data again, by today's settings; nothing is fetched and no canary runs.
+    After a corrected judge setting, clear this task (and what follows) to go on with the same evidence.
+    """
+
+    operator_extra_links = (CanaryReportLink(),)
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        installation = self.installation
+        key, evidence = key_of_run(context), installation.evidence()
+        record = CanaryRecord(installation.results(), self.application, key, evidence)
+        verdict, decision = record.judge(record.load_pairs())
+        summary = record.summary(verdict, decision)
+        if not decision.go:
+            reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
+            where = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{summary['report']}"
+            raise RefusedError(f"{sentence_of(summary)}. Production is untouched.\n{reasons}\nReport: {where}")
+        self.log.info("%s", sentence_of(summary))
+        return summary

@@ -1,0 +1,85 @@
+"""A canary's data, judged and kept: pair.npz is the evidence, verdict.json and report.html are made from it.
+
+Judge and renderer are imported by the calls: they need numpy and scipy, which no DAG file may load.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from include.apps import App, read_fragment
+from redstart.ui.links import canary_file, report_url
+
+if TYPE_CHECKING:
+    from include.canary import GateDecision, MetricPairs, Verdict
+    from redstart.hooks.installation import ResultStore
+
+PAIR, VERDICT, REPORT = "pair.npz", "verdict.json", "report.html"
+
+
+class CanaryRecord:
+    """The kept files of one canary; `app` says how it is judged, `evidence` with which evidence setting."""
+
+    def __init__(self, results: ResultStore, app: App, key: str, evidence: str) -> None:
+        self._results, self._app, self._key, self._evidence = results, app, key, evidence
+
+    def has_pairs(self) -> bool:
+        return self._results.has(self._name(PAIR))
+
+    def keep_pairs(self, pairs: MetricPairs) -> None:
+        buffer = io.BytesIO()
+        pairs.to_npz(buffer)
+        self._results.write(self._name(PAIR), buffer.getvalue())
+
+    def load_pairs(self) -> MetricPairs:
+        """RefusedError when the canary has no data yet: a gate without data is no gate."""
+        from include.canary import MetricPairs
+
+        return MetricPairs.from_npz(io.BytesIO(self._results.read(self._name(PAIR))))
+
+    def judge(self, pairs: MetricPairs) -> tuple[Verdict, GateDecision]:
+        """Judge by today's settings; verdict and report are kept, over any earlier ones."""
+        from include.canary import Thresholds, decide, parse_judge_config, verdict_json
+        from include.canary.judge import judge
+        from include.reports import render_canary_report
+
+        prod = self._app.prod
+        text, source = read_fragment(prod.canary.judge_file)
+        config = parse_judge_config(text, source=source).with_evidence(self._evidence)
+        thresholds = Thresholds(go=prod.gate_threshold, marginal=min(75.0, prod.gate_threshold))
+        verdict = judge(config, thresholds, pairs)
+        decision = decide(verdict, prod.gate_threshold)
+        self._results.write(self._name(VERDICT), json.dumps(verdict_json(verdict), indent=1).encode())
+        self._results.write(self._name(REPORT), render_canary_report(verdict, pairs, decision).encode())
+        return verdict, decision
+
+    def summary(self, verdict: Verdict, decision: GateDecision) -> dict[str, Any]:
+        """What goes into XCom: small, versioned, with the way to the rest."""
+        judged = sum(metric.label.is_judged and not metric.muted for metric in verdict.metrics)
+        return {
+            "schema": 1,
+            "score": round(verdict.score, 2),
+            "classification": verdict.classification,
+            "outcome": decision.outcome,
+            "go": decision.go,
+            "reasons": list(decision.reasons),
+            "judged": judged,
+            "metrics": len(verdict.metrics),
+            "counts": {str(label): count for label, count in verdict.counts.items() if count},
+            "pairs": self._name(PAIR),
+            "verdict": self._name(VERDICT),
+            "report": report_url(self._name(REPORT)),
+        }
+
+    def _name(self, name: str) -> str:
+        return canary_file(self._app.name, self._key, name)
+
+
+def sentence_of(summary: Mapping[str, Any]) -> str:
+    """The judgement in a line."""
+    return (
+        f"{summary['outcome']}: score {summary['score']:g}, {summary['judged']} of {summary['metrics']} metrics judged"
+    )

@@ -1,0 +1,126 @@
+"""The source of a delivery: which commit, and prod's changes back into release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.apps.delivery import Delivery, choose_canary_region, order_regions, word_if_live
+from include.errors import RefusedError
+from include.fleet import ClusterView
+from redstart.operators.station import StationOperator, key_of_run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.adapters.git_repository import GitRepository
+
+
+class SelectCommitOperator(StationOperator):
+    """Take the newest commit of the prod branch (or the one named in the form) if it is not yet live everywhere.
+
+    **Nothing new**: when its content already serves in every region of this run, everything after is skipped and
+    the run succeeds; XCom `word` says so.
+
+    **Retry and clear**: looks at the branch and at what is live again, so a cleared run may take a newer commit.
+    """
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        app, repository = self.application, self.repository
+        repository.fetch()
+        commit = choose_commit(repository, app.source.prod_branch, context["params"].get("commit"))
+        info = repository.commit_info(commit)
+        regions = order_regions(app.prod, context["params"].get("regions"))
+        live = self.live_trees(repository, regions)
+        if word := word_if_live(live, info.tree, commit):
+            context["ti"].xcom_push(key="word", value=word)
+            raise AirflowSkipException(word)
+        self.log.info("%s by %s: %s; live now: %s", info.short, info.author, info.subject, live)
+        return Delivery(
+            app=app.name,
+            run_key=key_of_run(context),
+            commit=commit,
+            tree=info.tree,
+            version=info.version,
+            subject=info.subject,
+            author=info.author,
+            committed_epoch=int(info.committed_at.timestamp()),
+            regions=regions,
+            canary_region=choose_canary_region(app.prod, regions),
+        ).to_xcom()
+
+    def live_trees(self, repository: GitRepository, regions: Sequence[str]) -> dict[str, str | None]:
+        """Region -> the content that takes its traffic; None where that is not one known content."""
+        found: dict[str, str | None] = {}
+        for region in regions:
+            view = self.view(region)
+            trees = {tree_of(repository, commit) for commit in live_commits(view)}
+            found[region] = trees.pop() if len(trees) == 1 else None
+        return found
+
+
+class MergeBranchOperator(StationOperator):
+    """Merge the prod branch back into release, so that the next release contains what runs in production.
+
+    A conflict, or a remote that stays away, fails this task, names the files, writes nothing - and does not stop
+    the delivery.
+
+    **Retry and clear**: safe; what is already merged is "nothing to do".
+    """
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        source, target = self.application.source.prod_branch, self.application.source.release_branch
+        result = self.repository.merge_branch(source, target)
+        if result.outcome == "conflict":
+            names = ", ".join(result.conflicts)
+            sides = f"{source} ({result.source_commit[:10]}) and {target} ({result.target_commit[:10]})"
+            raise RefusedError(
+                f"{sides} disagree in: {names}. "
+                f"Nothing was written; merge {source} into {target} by hand. The delivery goes on."
+            )
+        self.log.info("%s into %s: %s", source, target, result.outcome)
+        return {"schema": 1, "outcome": result.outcome, "merged_to": result.merged_to}
+
+
+def choose_commit(repository: GitRepository, branch: str, wanted: str | None) -> str:
+    """The wanted commit, which must be on `branch`, else the branch's head."""
+    head = repository.head(branch)
+    if not wanted:
+        return head
+    commit = repository.resolve(wanted)
+    if not repository.is_ancestor(commit, head):
+        raise RefusedError(f"{commit[:10]} is not on branch {branch}: only what is there can be delivered.")
+    return commit
+
+
+def live_commits(view: ClusterView) -> set[str]:
+    """Commits of the groups that take a cluster's traffic, canary and baseline aside; '' where untagged."""
+    main = (group for group in view.groups if group.tags.get("redstart:role", "main") == "main")
+    return {group.tags.get("redstart:commit", "") for group in main if group.is_enabled}
+
+
+def tree_of(repository: GitRepository, commit: str) -> str | None:
+    """The content of a commit that may no longer be known."""
+    try:
+        return repository.tree_id(commit)
+    except RefusedError:
+        return None
+
+
+def describe_live(views: Mapping[str, ClusterView]) -> dict[str, list[dict[str, Any]]]:
+    """Region -> what takes traffic there: group, version, commit, healthy instances."""
+    return {
+        region: [
+            {
+                "group": group.name,
+                "version": group.tags.get("redstart:version", ""),
+                "commit": group.tags.get("redstart:commit", ""),
+                "healthy": group.healthy_count,
+            }
+            for group in view.groups
+            if group.is_enabled
+        ]
+        for region, view in views.items()
+    }

@@ -1,0 +1,132 @@
+"""What all stations of a delivery share: the application, the delivery, retries, and how errors are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from include.apps import App, load_app
+from include.apps.delivery import Delivery, run_key
+from include.errors import RefusedError
+from include.fleet import ClusterRef, ClusterView, Fleet
+from redstart.hooks.fleet import FleetHook
+from redstart.hooks.git import GitRepositoryHook
+from redstart.hooks.installation import InstallationHook
+from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.adapters.artifact_store import ArtifactStore
+    from include.adapters.git_repository import GitRepository
+
+# Task ids by which results are found; dags/ uses the same groups and names.
+SELECT_COMMIT = "build.select_commit"
+BAKE_IMAGE = "build.bake_image"
+BUILD_ARTIFACT = "build.build_artifact"
+LAUNCH_CANARY = "canary.launch_canary"
+
+
+class StationOperator(BaseOperator):
+    """A task of the delivery of `app`; subclasses write `deliver`.
+
+    Every station may be cleared or retried at any time: it looks at the world and goes on from there; its
+    `doc_md` says how. Results of other tasks are pulled by task id rather than wired as arguments: an argument
+    would draw an edge from select_commit to every task, and nobody could read the graph.
+    """
+
+    ui_color = "#eef3f8"
+
+    def __init__(self, *, app: str, **kwargs: Any) -> None:
+        kwargs.setdefault("retries", RETRIES)
+        kwargs.setdefault("retry_delay", RETRY_DELAY)
+        kwargs.setdefault("retry_policy", ErrorsOwnDelay())
+        kwargs.setdefault("doc_md", type(self).__doc__)
+        super().__init__(**kwargs)
+        self.app = app
+
+    def execute(self, context: Context) -> Any:
+        with translated():
+            return self.deliver(context)
+
+    def deliver(self, context: Context) -> Any:
+        """The work. RedstartErrors are translated by the caller."""
+        raise NotImplementedError
+
+    @property
+    def application(self) -> App:
+        return load_app(self.app)
+
+    def selected(self, context: Context) -> Delivery:
+        """The delivery under way; RefusedError when nothing was selected."""
+        return Delivery.from_xcom(context["ti"].xcom_pull(task_ids=SELECT_COMMIT))
+
+    @property
+    def fleet_hook(self) -> FleetHook:
+        return FleetHook(self.application.prod.connection_id)
+
+    def fleet(self, region: str) -> Fleet:
+        """The application's groups in a region."""
+        return self.fleet_hook.fleet(region, self.application.prod.load_balancer)
+
+    def view(self, region: str) -> ClusterView:
+        """The application's cluster in a region, as it is now."""
+        return self.fleet(region).view_cluster(self.cluster(region))
+
+    def cluster(self, region: str) -> ClusterRef:
+        return ClusterRef(self.application.name, self.application.stack, region)
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Where builds are kept: the bucket of the region that is pushed first."""
+        prod = self.application.prod
+        return self.fleet_hook.artifacts(prod.account, prod.region_names[0])
+
+    @property
+    def installation(self) -> InstallationHook:
+        return InstallationHook()
+
+    @property
+    def repository(self) -> GitRepository:
+        return GitRepositoryHook().repository(self.application.source.repository)
+
+
+def key_of_run(context: Context) -> str:
+    """The run's key, under which this run's canary, push and results are kept."""
+    return run_key(str(context["run_id"]))
+
+
+def fence(context: Context) -> Callable[[], None]:
+    """To be called right before every change to the world: raises if this task has been given up.
+
+    A task whose supervisor died runs on beside its second copy; its next word to Airflow fails, and so it
+    stops before it acts. Without a store (a bare unit test) it does nothing.
+    """
+    store = context.get("task_state_store")
+    count = 0
+
+    def beat() -> None:
+        nonlocal count
+        if store is not None:
+            count += 1
+            store.set("beat", count)
+
+    return beat
+
+
+def result_of(context: Context, task_id: str, schema: int = 1) -> Mapping[str, Any]:
+    """Another task's result; RefusedError when it left none or in a schema that this version does not know."""
+    value: Mapping[str, Any] | None = context["ti"].xcom_pull(task_ids=task_id)
+    if not value or value.get("schema") != schema:
+        raise RefusedError(f"{task_id} left no result that this version can read (found {value!r}).")
+    return value
+
+
+def image_in(context: Context, region: str) -> str:
+    """The id of the baked image in `region`; RefusedError when there is none."""
+    image_id = result_of(context, BAKE_IMAGE)["images"].get(region)
+    if not image_id:
+        raise RefusedError(f"bake_image made no image in {region}.")
+    return str(image_id)

@@ -1,0 +1,1 @@
+"""What waits in the triggerer: absolute moments and polls, never work."""

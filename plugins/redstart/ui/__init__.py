@@ -1,0 +1,1 @@
+"""Pages and links inside the Airflow UI."""

@@ -1,0 +1,70 @@
+"""Buttons on a task: what it made. Pure functions of the run's id, stored when the task process ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+from include.apps.delivery import run_key
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+URL_PREFIX = "/redstart"
+
+
+def canary_file(app: str, key: str, name: str) -> str:
+    """Where a canary's files are kept: pair.npz, verdict.json, report.html."""
+    return f"canaries/{app}/{key}/{name}"
+
+
+def build_file(app: str, key: str, name: str) -> str:
+    """Where a run's build and test logs are kept."""
+    return f"builds/{app}/{key}/{name}"
+
+
+def push_file(app: str, key: str, region: str) -> str:
+    """Where the account of a region's push is kept."""
+    return f"pushes/{app}/{key}/{region}.log"
+
+
+def report_url(file: str) -> str:
+    """The page, below Airflow's own address, that shows a kept file."""
+    return f"{URL_PREFIX}/reports/{file}"
+
+
+class CanaryReportLink(BaseOperatorLink):
+    """The canary's report."""
+
+    name = "Canary report"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(canary_file(operator.app, run_key(ti_key.run_id), "report.html"))
+
+
+class BuildLogLink(BaseOperatorLink):
+    """The build's output."""
+
+    name = "Build log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(build_file(operator.app, run_key(ti_key.run_id), "build.log"))
+
+
+class UnitTestLogLink(BaseOperatorLink):
+    """The unit tests' output."""
+
+    name = "Unit test log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(build_file(operator.app, run_key(ti_key.run_id), "unit-tests.log"))
+
+
+class PushLogLink(BaseOperatorLink):
+    """What the push did, step by step."""
+
+    name = "Push log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(push_file(operator.app, run_key(ti_key.run_id), str(getattr(operator, "region", ""))))
