@@ -66,7 +66,7 @@ def api_prod() -> None:
             task_id="push_red_black",
             app=APP,
             region=region,
-            map_index_template="{{ task.region }}",
+            map_index_template="{{ region }}",
             max_active_tis_per_dagrun=1,
         )
 

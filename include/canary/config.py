@@ -56,8 +56,8 @@ class Evidence(_Strict):
     false_share: float = Field(gt=0.0, lt=1.0)
 
 
-_SHIPPED = Evidence(points=12, effective_points=4.0, critical_alarm=0.001, false_share=0.05)
-_TEST = Evidence(points=5, effective_points=2.0, critical_alarm=0.05, false_share=0.1)
+_SHIPPED = Evidence(points=12, effective_points=4.0, critical_alarm=0.002, false_share=0.05)
+_TEST = Evidence(points=4, effective_points=1.0, critical_alarm=0.15, false_share=0.1)
 
 
 class JudgeConfig(_Strict):

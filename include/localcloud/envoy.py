@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from include.errors import RefusedError
-from include.localcloud.envoy_files import CLUSTERS_VERSION, EnvoyFiles, routes_version
+from include.localcloud.envoy_files import EnvoyFiles, routes_version
 from include.localcloud.envoy_process import EnvoyProcess
 from include.localcloud.envoy_stats import COUNTS_PATH, HEALTH_PATH, AdminApi, CountLog, HealthLog
 from include.localcloud.seams import ListenerSpec, TargetGroupCounts, TargetGroupSpec, TargetHealth
@@ -139,16 +139,17 @@ class EnvoyRouter:
         return self._envoy
 
     def _reconcile(self) -> None:
-        """Bring the files to the wish: new groups, then routes, then old groups away, each after the one before.
+        """Bring the files to the wish: new groups, then routes, and old groups away when no route leads there.
 
-        A route to a group that Envoy does not know yet, or no longer, would be answered with 503.
+        Envoy watches each file by itself, so that a later file may be read before an earlier one; a request on its
+        way to a group that is gone would be answered with 503. A new group needs no such care: until a target of
+        it has passed a check the answer is 503 anyway.
         """
         with self._lock:
             groups, listeners = self._groups, self._listeners
         names = {group.name for group in groups}
         leaving = [group for name, group in self._files.groups.items() if name not in names]
-        if version := self._files.write_groups((*groups, *leaving)):
-            self._await_version(CLUSTERS_VERSION, version)
+        self._files.write_groups((*groups, *leaving))
         for name, version in self._files.write_listeners(listeners).items():
             if leaving:
                 self._await_version(routes_version(name), version)

@@ -10,8 +10,6 @@ from typing import Any
 from include.localcloud import envoy_config
 from include.localcloud.seams import ListenerSpec, TargetGroupSpec
 
-CLUSTERS_VERSION = "cluster_manager.cds.version_text"
-
 
 def routes_version(listener_name: str) -> str:
     """The statistic in which Envoy says which version of a listener's routes it uses."""
@@ -37,22 +35,18 @@ class EnvoyFiles:
         self._write(path, envoy_config.bootstrap(name, self.folder, admin))
         return path
 
-    def write_groups(self, groups: Sequence[TargetGroupSpec]) -> str:
-        """Targets, then the groups themselves: exactly these. The groups' version if they changed, else empty.
-
-        A change of targets needs no new version: Envoy reads it without touching what the group serves.
-        """
+    def write_groups(self, groups: Sequence[TargetGroupSpec]) -> None:
+        """Targets, then the groups themselves: exactly these. A change of targets leaves the groups' file alone."""
         wished = {group.name: group for group in groups}
         self._changed |= {name for name, before in self.groups.items() if _is_reset(before, wished.get(name))}
         for group in groups:
             self._write(envoy_config.endpoints_file(self.folder, group.name), envoy_config.endpoints(group))
         ordered = [wished[name] for name in sorted(wished)]
-        version = self._write(self.folder / "cds.json", envoy_config.clusters(ordered, self.folder, self._changed))
+        self._write(self.folder / "cds.json", envoy_config.clusters(ordered, self.folder, self._changed))
         for name in self.groups.keys() - wished.keys():
             self._changed.discard(name)
             self._remove(envoy_config.endpoints_file(self.folder, name))
         self.groups = wished
-        return version
 
     def write_listeners(self, listeners: Sequence[ListenerSpec]) -> dict[str, str]:
         """Routes, then the listeners themselves: exactly these. Version per listener whose routes changed."""

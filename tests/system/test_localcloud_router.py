@@ -17,6 +17,7 @@ import pytest
 
 from include.errors import RefusedError
 from include.localcloud.envoy import EnvoyRouter, EnvoyRouters
+from include.localcloud.envoy_stats import AdminApi
 from include.localcloud.seams import ListenerSpec, TargetGroupSpec, TargetSpec
 from tests.support import processes
 
@@ -118,10 +119,10 @@ def test_new_health_settings_under_load_lose_no_request(router: EnvoyRouter, ser
     router.apply([group("v000", 1)], listener(v000=1))
     await_health(router, "healthy", ("v000", 1))
     with processes.load(ADDRESS, PORT) as seen:
-        for interval in (0.4, 0.5, 0.6):
-            router.apply([replace(group("v000", 1), interval_seconds=interval)], listener(v000=1))
-            before = seen["i-1"]
-            processes.wait_until(lambda before=before: seen["i-1"] > before + 50)
+        for path in ("/wait/0.2", "/wait/0.21"):  # so slow that the time until the first new check would show
+            router.apply([replace(group("v000", 1), health_path=path, timeout_seconds=1)], listener(v000=1))
+            before = _stat("health_check.success$")
+            processes.wait_until(lambda before=before: _stat("health_check.success$") >= before + 3)
             assert router.health()["v000", "i-1"] == "healthy"
     assert processes.failures(seen) == {}
 
@@ -134,7 +135,7 @@ def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(router: En
     asking = [threading.Thread(target=lambda: slow.append(processes.get(ADDRESS, PORT, "/wait/1.5"))) for _ in range(8)]
     for thread in asking:
         thread.start()
-    processes.wait_until(lambda: _active_requests(router) >= 8, what="the slow requests are in flight")
+    processes.wait_until(lambda: _stat("upstream_rq_active$") >= 8, what="the slow requests are in flight")
     router.apply([group("v000", 1, 2, draining=(2,))], listener(v000=1))
     processes.wait_until(lambda: set(processes.send(ADDRESS, PORT, 20)) == {"i-1"}, seconds=2)
     assert set(processes.send(ADDRESS, PORT, 200)) == {"i-1"}
@@ -145,8 +146,9 @@ def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(router: En
     assert [status for status, _ in slow] == [200] * 8
 
 
-def _active_requests(router: EnvoyRouter) -> int:
-    stats = router._admin.__class__(ADMIN).get("/stats?format=json&filter=upstream_rq_active$")
+def _stat(pattern: str) -> int:
+    """Sum of the router's statistics whose name fits."""
+    stats = AdminApi(ADMIN).get(f"/stats?format=json&filter={pattern}")
     return sum(int(entry["value"]) for entry in stats["stats"] if "name" in entry)
 
 
@@ -165,6 +167,23 @@ def test_health_goes_from_initial_to_healthy_to_unhealthy(router: EnvoyRouter, s
     second.kill()
     await_health(router, "unhealthy", ("v000", 2))
     assert processes.answers(ADDRESS, PORT) == 503
+
+
+def test_a_target_gets_traffic_as_soon_as_it_is_called_healthy(router: EnvoyRouter, servers: ExitStack) -> None:
+    router.apply([group("v000", 1, 2, 3)], listener(v000=1))
+    for number in (1, 2, 3):  # in quick succession: Envoy likes to gather such changes for a second
+        start(servers, number)
+        await_health(router, "healthy", ("v000", number))
+        assert set(processes.send(ADDRESS, PORT, 60)) == {f"i-{up}" for up in range(1, number + 1)}
+
+
+def test_no_request_reaches_targets_that_fail_their_checks(router: EnvoyRouter, servers: ExitStack) -> None:
+    start(servers, 1)
+    router.apply([replace(group("v000", 1), health_path="/status/500")], listener(v000=1))
+    await_health(router, "initial", ("v000", 1))
+    assert processes.send(ADDRESS, PORT, 50) == {"failed with 503": 50}
+    time.sleep(1)
+    assert router.health()["v000", "i-1"] == "initial", "it never passed"
 
 
 def test_no_weight_answers_503(router: EnvoyRouter, servers: ExitStack) -> None:
@@ -214,7 +233,8 @@ def test_a_killed_envoy_is_back_within_a_second_and_forgets_nothing(
 ) -> None:
     monkeypatch.setattr("include.localcloud.envoy.SHORT_LIFE_SECONDS", 0)  # else one that just began is held back
     start(servers, 1)
-    router.apply([group("v000", 1)], listener(v000=1))
+    slow_check = replace(group("v000", 1), health_path="/wait/0.2", timeout_seconds=1)
+    router.apply([slow_check], listener(v000=1))
     await_health(router, "healthy", ("v000", 1))
     processes.send(ADDRESS, PORT, 50)
     processes.wait_until(lambda: sum(router.counts()["v000"].latency_buckets.values()) == 50)
@@ -227,7 +247,7 @@ def test_a_killed_envoy_is_back_within_a_second_and_forgets_nothing(
         return processes.answers(ADDRESS, PORT) == 200
 
     processes.wait_until(is_back, seconds=3)
-    assert time.monotonic() - killed_at < 1.0
+    assert time.monotonic() - killed_at < 1.2, "of which 0.2 s are the first check"
     processes.send(ADDRESS, PORT, 9)
     processes.wait_until(lambda: router.counts()["v000"].requests >= 60)
     assert states == {"healthy"}, "a restart of the router must not look like the death of all targets"

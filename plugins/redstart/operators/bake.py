@@ -13,9 +13,9 @@ from redstart.operators.station import BUILD_ARTIFACT, StationOperator, fence, r
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.adapters.artifact_store import ArtifactStore
     from include.bake import BakeGoal, BuildResult
     from include.fleet import Image
+    from redstart.hooks.fleet import ArtifactStore
 
 
 class BakeImageOperator(StationOperator):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.errors import RefusedError
 from include.fleet import ClusterView
 from include.fleet.tags import SOAK_END
+from redstart.operators import clock
 from redstart.operators.drive import Account, Fenced
 from redstart.operators.station import StationOperator, fence, image_in, key_of_run
 
@@ -35,7 +36,7 @@ class LaunchCanaryOperator(StationOperator):
     def deliver(self, context: Context) -> dict[str, Any]:
         store = context.get("task_state_store")
         earlier = store.get(SOAK_KEY) if store is not None else None
-        if earlier and datetime.fromisoformat(earlier["soak_end"]) <= datetime.now(UTC):
+        if earlier and datetime.fromisoformat(earlier["soak_end"]) <= clock.now():
             self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
             return dict(earlier)
         soak = self.launch(context, earlier)
@@ -50,7 +51,7 @@ class LaunchCanaryOperator(StationOperator):
         region = self.selected(context).canary_region
         fleet = Fenced(self.fleet(region), fence(context))
         goal = self.goal(context, fleet.view_cluster(self.cluster(region)))
-        Account(self.log.info).follow(drive_canary(fleet, goal, lambda: datetime.now(UTC)))
+        Account(self.log.info).follow(drive_canary(fleet, goal, clock.now))
         view = fleet.view_cluster(goal.cluster)
         canary, baseline = pair_of(view, goal)
         end = soak_end(view, goal)

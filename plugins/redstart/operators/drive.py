@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.errors import RefusedError
+from redstart.operators import clock
 
 if TYPE_CHECKING:
     from include.bake import BakeProgress
@@ -19,8 +18,8 @@ READS = ("view_", "count_", "find_", "builder_state")
 class Account:
     """Runs a loop to its end and keeps what it said, with times."""
 
-    def __init__(self, say: Callable[..., None], sleep: Callable[[float], None] = time.sleep) -> None:
-        self._say, self._sleep = say, sleep
+    def __init__(self, say: Callable[..., None]) -> None:
+        self._say = say
         self._lines: list[str] = []
 
     def follow(self, loop: Iterable[Progress | BakeProgress]) -> Any:
@@ -35,11 +34,11 @@ class Account:
                 return progress.end
             if progress.end is not None:
                 raise RefusedError(progress.end.sentence)
-            self._sleep(progress.pause_seconds)
+            clock.sleep(progress.pause_seconds)
         raise RefusedError("the loop stopped without saying how it ended")
 
     def note(self, sentence: str) -> None:
-        self._lines.append(f"{datetime.now(UTC):%H:%M:%S} {sentence}")
+        self._lines.append(f"{clock.now():%H:%M:%S} {sentence}")
         self._say("%s", sentence)
 
     def text(self) -> str:

@@ -8,7 +8,7 @@ from airflow.sdk import conf
 
 from include.errors import RefusedError
 from redstart.operators.judgement import CanaryRecord, sentence_of
-from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.station import StationOperator
 from redstart.ui.links import CanaryReportLink
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class GateScoreOperator(StationOperator):
 
     def deliver(self, context: Context) -> dict[str, Any]:
         installation = self.installation
-        key, evidence = key_of_run(context), installation.evidence()
-        record = CanaryRecord(installation.results(), self.application, key, evidence)
+        delivery, evidence = self.selected(context), installation.evidence()
+        record = CanaryRecord(installation.results(), self.application, delivery, evidence)
         verdict, decision = record.judge(record.load_pairs())
         summary = record.summary(verdict, decision)
         if not decision.go:

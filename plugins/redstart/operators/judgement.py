@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.apps import App, read_fragment
+from include.apps.delivery import Delivery
 from redstart.ui.links import canary_file, report_url
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ PAIR, VERDICT, REPORT = "pair.npz", "verdict.json", "report.html"
 
 
 class CanaryRecord:
-    """The kept files of one canary; `app` says how it is judged, `evidence` with which evidence setting."""
+    """The kept files of one delivery's canary; `app` says how it is judged, `evidence` with which evidence setting."""
 
-    def __init__(self, results: ResultStore, app: App, key: str, evidence: str) -> None:
-        self._results, self._app, self._key, self._evidence = results, app, key, evidence
+    def __init__(self, results: ResultStore, app: App, delivery: Delivery, evidence: str) -> None:
+        self._results, self._app, self._delivery, self._evidence = results, app, delivery, evidence
 
     def has_pairs(self) -> bool:
         return self._results.has(self._name(PAIR))
@@ -44,7 +45,7 @@ class CanaryRecord:
         """Judge by today's settings; verdict and report are kept, over any earlier ones."""
         from include.canary import Thresholds, decide, parse_judge_config, verdict_json
         from include.canary.judge import judge
-        from include.reports import render_canary_report
+        from include.reports.canary import render_canary_report
 
         prod = self._app.prod
         text, source = read_fragment(prod.canary.judge_file)
@@ -53,7 +54,8 @@ class CanaryRecord:
         verdict = judge(config, thresholds, pairs)
         decision = decide(verdict, prod.gate_threshold)
         self._results.write(self._name(VERDICT), json.dumps(verdict_json(verdict), indent=1).encode())
-        self._results.write(self._name(REPORT), render_canary_report(verdict, pairs, decision).encode())
+        page = render_canary_report(verdict, pairs, decision, self._context())
+        self._results.write(self._name(REPORT), page.encode())
         return verdict, decision
 
     def summary(self, verdict: Verdict, decision: GateDecision) -> dict[str, Any]:
@@ -74,8 +76,19 @@ class CanaryRecord:
             "report": report_url(self._name(REPORT)),
         }
 
+    def _context(self) -> dict[str, str]:
+        delivery = self._delivery
+        return {
+            "application": delivery.app,
+            "version": delivery.version,
+            "commit": delivery.commit,
+            "subject": delivery.subject,
+            "author": delivery.author,
+            "run": delivery.run_key,
+        }
+
     def _name(self, name: str) -> str:
-        return canary_file(self._app.name, self._key, name)
+        return canary_file(self._app.name, self._delivery.run_key, name)
 
 
 def sentence_of(summary: Mapping[str, Any]) -> str:

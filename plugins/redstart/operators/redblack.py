@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
 from include.errors import RetryableError
+from redstart.operators import clock
 from redstart.operators.drive import Account, Fenced
 from redstart.operators.source import live_commits
 from redstart.operators.station import StationOperator, fence, image_in, key_of_run
@@ -51,7 +51,7 @@ class PushRedBlackOperator(StationOperator):
         account = Account(self.log.info)
         fleet = Fenced(self.fleet(self.region), fence(context))
         try:
-            done = account.follow(drive_push(fleet, self.goal(context), lambda: datetime.now(UTC)))
+            done = account.follow(drive_push(fleet, self.goal(context), clock.now))
         finally:
             name = push_file(self.app, key_of_run(context), self.region)
             self.installation.results().write(name, account.text().encode())

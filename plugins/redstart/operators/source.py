@@ -15,7 +15,7 @@ from redstart.operators.station import StationOperator, key_of_run
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.adapters.git_repository import GitRepository
+    from redstart.hooks.git import GitRepository
 
 
 class SelectCommitOperator(StationOperator):

@@ -19,8 +19,8 @@ from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, tra
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.adapters.artifact_store import ArtifactStore
-    from include.adapters.git_repository import GitRepository
+    from redstart.hooks.fleet import ArtifactStore
+    from redstart.hooks.git import GitRepository
 
 # Task ids by which results are found; dags/ uses the same groups and names.
 SELECT_COMMIT = "build.select_commit"
@@ -60,8 +60,7 @@ class StationOperator(BaseOperator):
         return load_app(self.app)
 
     def selected(self, context: Context) -> Delivery:
-        """The delivery under way; RefusedError when nothing was selected."""
-        return Delivery.from_xcom(context["ti"].xcom_pull(task_ids=SELECT_COMMIT))
+        return selected(context)
 
     @property
     def fleet_hook(self) -> FleetHook:
@@ -91,6 +90,11 @@ class StationOperator(BaseOperator):
     @property
     def repository(self) -> GitRepository:
         return GitRepositoryHook().repository(self.application.source.repository)
+
+
+def selected(context: Context) -> Delivery:
+    """The delivery under way; RefusedError when nothing was selected."""
+    return Delivery.from_xcom(context["ti"].xcom_pull(task_ids=SELECT_COMMIT))
 
 
 def key_of_run(context: Context) -> str:

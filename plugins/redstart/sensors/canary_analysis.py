@@ -12,9 +12,10 @@ from airflow.sdk import BaseSensorOperator
 from include.apps import load_app
 from redstart.hooks.fleet import FleetHook
 from redstart.hooks.installation import InstallationHook
+from redstart.operators import clock
 from redstart.operators.judgement import CanaryRecord, sentence_of
 from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
-from redstart.operators.station import LAUNCH_CANARY, key_of_run, result_of
+from redstart.operators.station import LAUNCH_CANARY, result_of, selected
 from redstart.triggers.canary_soak import CanarySoakTrigger
 from redstart.ui.links import CanaryReportLink
 
@@ -55,7 +56,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         with translated():
             soak = result_of(context, LAUNCH_CANARY)
             end = self.judged_from(soak)
-        left = end - time.time()
+        left = end - clock.now().timestamp()
         if left <= 0:
             return self.analyze(context, {"end_epoch": end})
         self.log.info("%s and %s soak until %s", soak["canary"], soak["baseline"], soak["soak_end"])
@@ -74,7 +75,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
             soak = result_of(context, LAUNCH_CANARY)
             installation = InstallationHook()
             app = load_app(self.app)
-            record = CanaryRecord(installation.results(), app, key_of_run(context), installation.evidence())
+            record = CanaryRecord(installation.results(), app, selected(context), installation.evidence())
             if not record.has_pairs():
                 record.keep_pairs(self.fetch(soak))
             verdict, decision = record.judge(record.load_pairs())
@@ -88,7 +89,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
 
         settings = load_app(self.app).prod
         start, end = datetime.fromisoformat(soak["soak_start"]), datetime.fromisoformat(soak["soak_end"])
-        step_seconds = resolution(settings.canary.series_period_seconds, time.time() - start.timestamp())
+        step_seconds = resolution(settings.canary.series_period_seconds, (clock.now() - start).total_seconds())
         store = FleetHook(settings.connection_id).metrics(soak["region"])
         scopes = {group: {GROUP_DIMENSION: group} for group in (soak["baseline"], soak["canary"])}
         began = time.monotonic()

@@ -1,0 +1,59 @@
+"""boto3 clients of stock moto, in this process, with every call counted: for the shapes of requests and answers.
+
+What moto does not do as AWS does (health, bounds, deletion) is tested on the local cloud instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+ZONES = ("a", "b", "c")
+
+
+class CountingClients:
+    """A client factory; `calls` are the operations asked for, `fail` maps an operation to errors raised in turn."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self.calls: list[str] = []
+        self.fail: dict[str, list[Exception]] = {}
+
+    def __call__(self, service: str) -> Any:
+        session = boto3.session.Session("test", "test", region_name=self.region)
+        client = session.client(service)
+        client.meta.events.register("before-call", self._note)
+        return client
+
+    def _note(self, model: Any, **_: Any) -> None:
+        self.calls.append(model.name)
+        waiting = self.fail.get(model.name)
+        if waiting:
+            raise waiting.pop(0)
+
+
+@contextmanager
+def stub_aws(region: str = "us-east-1", *, subnets: int = 3) -> Iterator[CountingClients]:
+    """A VPC with tagged subnets and the load balancer `api-main` whose listener answers 503."""
+    with mock_aws():
+        clients = CountingClients(region)
+        ec2, elb = clients("ec2"), clients("elbv2")
+        vpc = ec2.create_vpc(CidrBlock="127.90.0.0/16")["Vpc"]["VpcId"]
+        made = [
+            ec2.create_subnet(
+                VpcId=vpc,
+                CidrBlock=f"127.90.{i}.0/24",
+                AvailabilityZone=f"{region}{ZONES[i % 3]}",
+                TagSpecifications=[{"ResourceType": "subnet", "Tags": [{"Key": "redstart:network", "Value": "main"}]}],
+            )["Subnet"]["SubnetId"]
+            for i in range(subnets)
+        ]
+        balancer = elb.create_load_balancer(Name="api-main", Subnets=made)["LoadBalancers"][0]["LoadBalancerArn"]
+        nobody = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
+        elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=8080, DefaultActions=[nobody])
+        clients.calls.clear()
+        yield clients

@@ -1,0 +1,141 @@
+"""The DAG as Airflow sees it: loads, is wired as the issue says, and can be read by a newcomer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+DAG_FILE = ROOT / "dags" / "api_prod.py"
+
+
+@pytest.fixture(scope="module")
+def dag(airflow_db: Path) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(DAG_FILE.parent))
+    assert bag.import_errors == {}
+    return bag.dags["api_prod"]
+
+
+@pytest.fixture(scope="module")
+def stored(dag: Any) -> Any:
+    """As the scheduler reads it back from the database."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
+def test_tasks_stand_in_their_groups(dag: Any) -> None:
+    assert set(dag.task_dict) == {
+        "build.select_commit",
+        "build.merge_back",
+        "build.build_artifact",
+        "build.run_unit_tests",
+        "build.bake_image",
+        "canary.launch_canary",
+        "canary.analyze_canary",
+        "canary.stop_canary",
+        "gate_score",
+        "order_regions",
+        "push.push_red_black",
+        "finish",
+    }
+
+
+def test_canary_is_taken_down_on_any_outcome(dag: Any) -> None:
+    launch, stop = dag.get_task("canary.launch_canary"), dag.get_task("canary.stop_canary")
+    assert launch.is_setup
+    assert stop.is_teardown
+    assert not stop.on_failure_fail_dagrun, "a teardown that decides the run hides the failure of its work"
+    assert launch.downstream_task_ids == {"canary.analyze_canary", "canary.stop_canary"}
+
+
+def test_nothing_is_pushed_without_gate_or_beside_a_canary(dag: Any) -> None:
+    assert dag.get_task("order_regions").upstream_task_ids == {"gate_score", "canary.stop_canary"}
+    assert dag.get_task("push.push_red_black").upstream_task_ids == {"order_regions"}
+    assert dag.get_task("order_regions").trigger_rule == "all_success"
+
+
+def test_clearing_the_gate_does_not_touch_the_canary(dag: Any) -> None:
+    subset = dag.partial_subset("gate_score", include_downstream=True, include_upstream=False)
+    assert "canary.launch_canary" not in subset.task_dict
+    assert "push.push_red_black" in subset.task_dict
+
+
+def test_conflict_with_release_does_not_stop_the_delivery(dag: Any) -> None:
+    build = dag.get_task("build.build_artifact")
+    assert build.upstream_task_ids == {"build.merge_back"}
+    assert build.trigger_rule == "none_skipped"
+
+
+def test_every_task_is_retried_and_says_what_clear_does(dag: Any) -> None:
+    for task in dag.tasks:
+        assert task.retries >= 1, task.task_id
+        words = task.doc_md.lower()
+        assert "clear" in words, task.task_id
+        assert "retry" in words, task.task_id
+
+
+def test_regions_are_pushed_one_at_a_time_and_shown_by_name(dag: Any) -> None:
+    push = dag.get_task("push.push_red_black")
+    assert push.max_active_tis_per_dagrun == 1
+    assert push.map_index_template == "{{ region }}"
+
+
+def test_one_run_at_a_time_started_by_commit_or_clock(stored: Any) -> None:
+    assert stored.max_active_runs == 1
+    assert stored.catchup is False
+    (asset,) = [asset for _, asset in stored.timetable.asset_condition.iter_assets()]
+    (watcher,) = asset.watchers
+    assert watcher.trigger["classpath"].endswith("GitHeadTrigger")
+    assert watcher.trigger["kwargs"]["branch"] == "prod"
+    assert stored.timetable.can_be_scheduled
+    assert "17 6 * * 1-5" in stored.timetable.summary
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [{"commit": "HEAD"}, {"commit": "-x"}, {"regions": ["ap-south-1"]}, {"regions": []}, {"soak_seconds": 1}],
+    ids=str,
+)
+def test_form_refuses_what_cannot_be_meant(stored: Any, conf: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(conf))):
+        stored.params.deep_merge(conf).validate()
+
+
+def test_form_takes_what_is_meant_and_may_stay_empty(stored: Any) -> None:
+    conf = {"commit": "0123abc", "regions": ["eu-west-1"], "soak_seconds": 240, "reason": "hot fix"}
+    assert stored.params.deep_merge(conf).validate() == conf
+    empty = stored.params.deep_merge({}).validate()
+    assert empty["commit"] is None
+    assert empty["regions"] == ["us-east-1", "us-west-2", "eu-west-1"]
+
+
+def test_file_is_wiring_only() -> None:
+    assert len(DAG_FILE.read_text().splitlines()) <= 120
+
+
+def test_parsing_loads_nothing_slow() -> None:
+    script = (
+        "import sys, runpy, airflow.sdk\n"
+        f"runpy.run_path({str(DAG_FILE)!r})\n"
+        "slow = {'numpy', 'scipy', 'boto3', 'git', 'jira', 'fastapi.testclient'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_plugin_loads_nothing_slow_into_every_task() -> None:
+    script = (
+        "import sys, airflow.sdk, redstart_plugin\n"
+        "print('airflow.api_fastapi.core_api.security' in sys.modules, 'scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"
