@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from include.canary.judge import judge  # noqa: E402
 from tests.support.canary_world import COMMITS, autoregressive, world  # noqa: E402
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+_KINDS = ("normal", "lognormal", "gamma", "gappy lognormal", "poisson 0.05", "poisson 0.5", "poisson 5", "poisson 50")
 
 
 def shipped() -> JudgeConfig:
@@ -38,8 +40,9 @@ def shipped() -> JudgeConfig:
 
 def whole_canaries(config: JudgeConfig, canaries: int, points: int) -> None:
     print(f"\nWhole canaries, {points} points of 5 s, evidence {config.evidence!r}, {canaries} of each")
-    print(f"{'canary':34} {'go':>7} {'no-go':>7} {'cannot':>7} {'score: min':>11} {'median':>7} {'deviating':>10} {'critical':>9}")
-    cases = [(commit, {"commit": commit}, canaries if commit == "good" else max(canaries // 4, 25)) for commit in COMMITS]
+    print(f"{'canary':34}      go   no-go  cannot  score: min  median  deviating  critical")
+    fewer = max(canaries // 4, 25)
+    cases = [(commit, {"commit": commit}, canaries if commit == "good" else fewer) for commit in COMMITS]
     cases += [
         ("good, canary's machines 5 % slower", {"tilt": 1.05}, max(canaries // 2, 25)),
         ("good, host 2.5 x as restless", {"noise": 2.5}, max(canaries // 2, 25)),
@@ -68,9 +71,9 @@ def whole_canaries(config: JudgeConfig, canaries: int, points: int) -> None:
 
 def single_metrics(points_tried: tuple[int, ...], metrics: int = 4000) -> None:
     """Identical sides, no tolerance, each metric alone: share flagged, as one-sided critical and as `either`."""
-    print(f"\nIdentical sides, tolerance 0: per cent of {metrics} metrics with a p-value under 1 % (two-sided) / 0.1 % (one-sided)")
+    print(f"\nIdentical sides, tolerance 0: % of {metrics} metrics with p under 1 % (two-sided) / 0.1 % (one-sided)")
     rule = {"match": "*", "group": "all", "direction": "either", "allowed": 0.0}
-    for kind in ("normal", "lognormal", "gamma", "gappy lognormal", "poisson 0.05", "poisson 0.5", "poisson 5", "poisson 50"):
+    for kind in _KINDS:
         cells = []
         for points in points_tried:
             for rho in (0.0, 0.5, 0.7, 0.9):
@@ -108,8 +111,9 @@ def speed() -> None:
     config = shipped()
     for points in (12, 48, 480):
         pairs = world(5, points=points)
-        rows = [*range(len(pairs.names)), *range(1150 - len(pairs.names))]
-        names = tuple(f"endpoint.x{place}.latency_p50_ms" if place >= len(pairs.names) else pairs.names[row] for place, row in enumerate(rows))
+        extra = 1150 - len(pairs.names)
+        rows = [*range(len(pairs.names)), *range(extra)]
+        names = pairs.names + tuple(f"endpoint.x{place}.latency_p50_ms" for place in range(extra))
         wide = MetricPairs(names, pairs.baseline[rows], pairs.canary[rows], START, 5)
         mine = _best(lambda wide=wide: judge(config, Thresholds(), wide))
         filled = [np.nan_to_num(side) for side in (wide.canary, wide.baseline)]
@@ -117,7 +121,7 @@ def speed() -> None:
         print(f"{points:4} points: judge {mine:6.3f} s, bare mannwhitneyu {bare:6.3f} s, ratio {mine / bare:.2f}")
 
 
-def _best(call) -> float:  # noqa: ANN001
+def _best(call: Callable[[], object]) -> float:
     taken = []
     for _ in range(3):
         begin = time.perf_counter()

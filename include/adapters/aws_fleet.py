@@ -10,7 +10,7 @@ from include.adapters.aws_errors import AwsCalls, ClientFactory, tag_map
 from include.adapters.aws_groups import AwsGroups, GroupSettings
 from include.adapters.aws_listener import AwsListener, name_of
 from include.errors import RefusedError
-from include.fleet.tags import CLUSTER, DELETING, IMAGE
+from include.fleet.tags import CLUSTER, IMAGE
 from include.fleet.values import Capacity, ClusterRef, ClusterView, Group, GroupSpec, Instance
 
 INSTANCE_NAMESPACE = "Redstart/Instance"
@@ -28,7 +28,7 @@ class AwsFleet:
 
     A view reads groups, listener, and the target health of each attached group: 4 calls while previous and red
     are attached, whatever their size. Only the first view, and one after a group was made or deleted here, reads
-    the region's target groups too, to see groups that were left half-made or half-deleted.
+    the region's target groups too, to see groups that were left half-made.
     """
 
     def __init__(
@@ -186,7 +186,6 @@ class AwsFleet:
                 created_at=NEVER,
                 weight=weights.get(arn, 0),
                 tags=tags.get(arn, {}),
-                is_deleting=DELETING in tags.get(arn, {}),
                 is_attached=arn in weights,
                 is_partial=True,
             )

@@ -1,5 +1,8 @@
-"""The three parts of a group, made and deleted in an order that leaves a trace: the target group is the first to
-come and the last to go, so a group whose making or deletion was interrupted can be seen and taken up again."""
+"""The three parts of a group, made and deleted in an order that leaves a trace.
+
+The target group is the first to be made: with its tags it tells whose half-made group it is. The Auto Scaling group
+is the last to be deleted: as long as anything else is left it is still there to be deleted again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 from include.adapters.aws_errors import AwsCalls, AwsRefusedError, tag_list, tag_map
 from include.errors import RefusedError
-from include.fleet.tags import DELETING, NETWORK, RUN
+from include.fleet.tags import NETWORK, RUN
 from include.fleet.values import GroupSpec
 
 TAGS_PER_CALL = 20
@@ -58,15 +61,22 @@ class AwsGroups:
             )
 
     def delete(self, name: str, target_group_arn: str | None) -> None:
-        """Every part that is still there, the target group last; AWS empties the group after the call."""
+        """Every part that is still there, the Auto Scaling group last; AWS empties it after the call."""
+        found = self.find_scaling_group(name) or {}
+        is_there = bool(found) and not found.get("Status")
         if target_group_arn:
-            self._quietly("elbv2", "add_tags", name, ResourceArns=[target_group_arn], Tags=tag_list({DELETING: "yes"}))
-        found = self.find_scaling_group(name)
-        if found is not None and not found.get("Status"):
-            self._quietly("autoscaling", "delete_auto_scaling_group", name, AutoScalingGroupName=name, ForceDelete=True)
-        self._quietly("ec2", "delete_launch_template", name, LaunchTemplateName=name)
-        if target_group_arn:
+            if is_there and target_group_arn in found.get("TargetGroupARNs", ()):
+                self._quietly(
+                    "autoscaling",
+                    "detach_load_balancer_target_groups",
+                    name,
+                    AutoScalingGroupName=name,
+                    TargetGroupARNs=[target_group_arn],
+                )
             self._quietly("elbv2", "delete_target_group", name, TargetGroupArn=target_group_arn)
+        self._delete_template(name)
+        if is_there:
+            self._quietly("autoscaling", "delete_auto_scaling_group", name, AutoScalingGroupName=name, ForceDelete=True)
 
     def find_scaling_group(self, name: str) -> Mapping[str, Any] | None:
         answer = self._calls.call(
@@ -195,11 +205,19 @@ class AwsGroups:
             Tags=tags,
         )
 
+    def _delete_template(self, name: str) -> None:
+        filters = [{"Name": "launch-template-name", "Values": [name]}]
+        templates = self._calls.call("ec2", "describe_launch_templates", subject=name, Filters=filters)
+        for template in templates["LaunchTemplates"]:
+            self._quietly("ec2", "delete_launch_template", name, LaunchTemplateId=template["LaunchTemplateId"])
+
     def _refuse_foreign(self, spec: GroupSpec, part: str, tags: Mapping[str, str]) -> None:
         owner = tags.get(RUN, "")
-        if owner != spec.tags.get(RUN, "") or DELETING in tags:
-            said = f"belongs to {owner or 'nobody known'}" if DELETING not in tags else "is being deleted"
-            raise RefusedError(f"{spec.name} in {self._calls.region}: a {part} of that name exists and {said}")
+        if owner != spec.tags.get(RUN, ""):
+            raise RefusedError(
+                f"{spec.name} in {self._calls.region}: a {part} of that name exists and belongs to "
+                f"{owner or 'nobody known'}"
+            )
 
     def _quietly(self, service: str, operation: str, name: str, **arguments: Any) -> None:
         """A deletion; what is gone already is as good as deleted."""

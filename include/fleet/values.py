@@ -70,7 +70,7 @@ class Group:
     """An Auto Scaling group with its own target group; `weight` is its share on the cluster's listener (0-999).
 
     `is_attached`: the listener lists it, if only with weight 0, so its targets are health-checked.
-    `is_partial`: only its target group is there; its making or its deletion (`is_deleting`) was interrupted.
+    `is_partial`: only its target group is there, as its making was interrupted.
     """
 
     name: str

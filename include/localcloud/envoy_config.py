@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,13 @@ def bootstrap(node_id: str, folder: Path, admin: tuple[str, int]) -> Json:
     }
 
 
-def clusters(groups: Sequence[TargetGroupSpec], folder: Path, changed: Collection[str] = ()) -> Json:
+def clusters(groups: Sequence[TargetGroupSpec], folder: Path) -> Json:
     """CDS: one cluster per target group; its targets come from a file of their own (EDS).
 
-    A new group is routable (503 until a target passed) as soon as it is read, not only when all its targets were
-    checked: one machine that hangs must not hold up a change of weights. A group named in `changed` (new settings
-    while it serves) is the other way round: the old settings serve until all targets were checked by the new ones.
+    A group becomes routable when each of its first targets was checked once, or the check timed out (until then
+    503). New settings of a group that serves take effect when all its targets were checked by them, without a gap.
     """
-    return {"resources": [_cluster(group, folder, is_warmed=group.name in changed) for group in groups]}
+    return {"resources": [_cluster(group, folder) for group in groups]}
 
 
 def endpoints(group: TargetGroupSpec) -> Json:
@@ -133,13 +132,12 @@ def _action(weights: Mapping[str, int]) -> Json:
     return {"route": {"weighted_clusters": {"clusters": shares}, "timeout": REQUEST_TIMEOUT}}
 
 
-def _cluster(group: TargetGroupSpec, folder: Path, *, is_warmed: bool) -> Json:
+def _cluster(group: TargetGroupSpec, folder: Path) -> Json:
     return {
         "@type": _TYPE + "config.cluster.v3.Cluster",
         "name": group.name,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _from_file(endpoints_file(folder, group.name))},
-        "wait_for_warm_on_init": is_warmed,
         "connect_timeout": CONNECT_TIMEOUT,
         "lb_policy": "ROUND_ROBIN",
         "ignore_health_on_host_removal": True,

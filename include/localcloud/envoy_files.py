@@ -23,14 +23,12 @@ class EnvoyFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.groups: dict[str, TargetGroupSpec] = {}
-        self._changed: set[str] = set()
         self._written: dict[Path, str] = {}
         self._version = 0
 
     def write_bootstrap(self, name: str, admin: tuple[str, int]) -> Path:
-        """What a new Envoy starts with; to it no group is a changed one."""
+        """The file that a new Envoy is started with."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._changed.clear()
         path = self.folder / "bootstrap.json"
         self._write(path, envoy_config.bootstrap(name, self.folder, admin))
         return path
@@ -38,13 +36,11 @@ class EnvoyFiles:
     def write_groups(self, groups: Sequence[TargetGroupSpec]) -> None:
         """Targets, then the groups themselves: exactly these. A change of targets leaves the groups' file alone."""
         wished = {group.name: group for group in groups}
-        self._changed |= {name for name, before in self.groups.items() if _is_reset(before, wished.get(name))}
         for group in groups:
             self._write(envoy_config.endpoints_file(self.folder, group.name), envoy_config.endpoints(group))
         ordered = [wished[name] for name in sorted(wished)]
-        self._write(self.folder / "cds.json", envoy_config.clusters(ordered, self.folder, self._changed))
+        self._write(self.folder / "cds.json", envoy_config.clusters(ordered, self.folder))
         for name in self.groups.keys() - wished.keys():
-            self._changed.discard(name)
             self._remove(envoy_config.endpoints_file(self.folder, name))
         self.groups = wished
 
@@ -73,13 +69,3 @@ class EnvoyFiles:
     def _remove(self, path: Path) -> None:
         self._written.pop(path, None)
         path.unlink(missing_ok=True)
-
-
-def _is_reset(before: TargetGroupSpec, after: TargetGroupSpec | None) -> bool:
-    """Whether Envoy has to make the group anew while it serves."""
-    return after is not None and _settings(before) != _settings(after)
-
-
-def _settings(group: TargetGroupSpec) -> tuple[object, ...]:
-    thresholds = (group.healthy_threshold, group.unhealthy_threshold)
-    return (group.health_path, group.interval_seconds, group.timeout_seconds, thresholds)

@@ -171,7 +171,7 @@ def _remove(view: ClusterView, groups: list[Group]) -> Step | None:
         waiting = {one.name: 0 for one in view.groups if one.is_attached and one.weight == 0 and one.name not in names}
         return RestoreMain(view.cluster, {**waiting, **kept})
     for group in groups:
-        if not group.is_deleting or group.is_partial:
+        if not group.is_deleting:
             return DeleteGroup(group.name)
     return None
 

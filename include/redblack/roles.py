@@ -51,8 +51,8 @@ def is_black(group: Group) -> bool:
 
 
 def is_abandoned(group: Group) -> bool:
-    """Left over: a failed red whose rollback stopped half-way, or a deletion that did."""
-    return group.weight == 0 and (bool(group.tags.get(FAILED)) or group.is_partial and group.is_deleting)
+    """Left over: a failed red whose rollback stopped half-way and was never taken up again."""
+    return group.weight == 0 and not group.is_deleting and bool(group.tags.get(FAILED))
 
 
 def next_main_number(view: ClusterView) -> int:

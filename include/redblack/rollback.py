@@ -23,7 +23,7 @@ def roll_back(view: ClusterView, red: Group) -> Step:
     for group in previous:
         if group.suspended >= BLACK_SUSPENDED:  # by a push; a person who suspends one of them has a reason
             return ResumeProcesses(group.name, BLACK_SUSPENDED)
-    return DeleteRed(red.name, reason)  # once more where it is being deleted: parts may be left
+    return DeleteRed(red.name, reason)
 
 
 def _leave_traffic(view: ClusterView, red: Group, previous: list[Group], reason: str) -> Step:

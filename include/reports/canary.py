@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +46,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _bind(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|s|B|[KMGT]iB)(?![A-Za-z]))", "\u00a0", text)
 
 
 def _say_time(moment: datetime) -> str:
@@ -91,7 +97,7 @@ def _row(metric: MetricVerdict) -> list[Any]:
         metric.name,
         metric.label.value,
         metric.group,
-        metric.reason,
+        _bind(metric.reason),
         None if effect is None else round(effect, 4),
         say_share(metric.effect) if is_measured else "–",
         say_number(metric.baseline, unit) if is_measured else "–",
@@ -141,7 +147,7 @@ def render_canary_report(
         has_score=verdict.classification != "unknown",
         score=f"{verdict.score:g}",
         threshold=f"{verdict.thresholds.go:g}",
-        reasons=decision.reasons,
+        reasons=[_bind(reason) for reason in decision.reasons],
         unknown_weight=f"{verdict.unknown_weight:g}",
         facts=_facts(verdict, context),
         groups=verdict.groups,

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -91,7 +92,7 @@ def airflow_parts(settings: Settings) -> tuple[Part, list[Part]]:
             name,
             [airflow, *arguments],
             environment,
-            ready=lambda asked=names[name]: component(asked),
+            ready=partial(component, names[name]),
             ready_seconds=180,
         )
         for name, arguments in commands.items()

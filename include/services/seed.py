@@ -1,0 +1,155 @@
+"""Makes the local cloud's world, by the product's own means: network, repository, a first version that serves.
+
+Idempotent: what is there is left alone. Run by the stack between the local cloud and its traffic.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from examples.create_repository import create_repository
+
+from include.adapters.artifact_store import Artifact as StoredArtifact
+from include.adapters.artifact_store import ArtifactStore, bucket_name
+from include.adapters.aws_fleet import AwsFleet
+from include.adapters.aws_images import AwsImages
+from include.adapters.build_process import run_command, sha256_of
+from include.adapters.builder_report import BuilderReport, report_key
+from include.adapters.git_repository import GitRepository
+from include.apps import App, load_app
+from include.bake import Artifact, BakeGoal, ImageRecipe, builder_script, drive_bake
+from include.errors import RedstartError
+from include.fleet import ClusterRef
+from include.redblack import Build, GroupTemplate, PushGoal, SizeBounds, drive_push
+from include.services.market_seed import seed_markets
+from include.services.network_seed import seed_network
+from include.services.settings import PROJECT, TEST_ACCOUNT, Settings
+
+RUN = "seed"
+Clients = Callable[[str, str], Any]
+
+
+@cache
+def _session(account: str | None, url: str) -> boto3.Session:
+    if account is None:
+        return boto3.Session("local", "local")
+    sts = boto3.Session("local", "local").client("sts", "us-east-1", endpoint_url=url)
+    role = f"arn:aws:iam::{account}:role/redstart"
+    keys = sts.assume_role(RoleArn=role, RoleSessionName=RUN)["Credentials"]
+    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def clients(settings: Settings, account: str | None = None) -> Clients:
+    """(service, region) -> boto3 client of the local cloud; `account` is reached by its role."""
+    config = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5, read_timeout=60)
+
+    @cache
+    def make(service: str, region: str) -> Any:
+        session = _session(account, settings.cloud_url)
+        return session.client(service, region, endpoint_url=settings.cloud_url, config=config)
+
+    return make
+
+
+def build_first_artifact(app: App, repository: GitRepository, commit: str, store: ArtifactStore) -> StoredArtifact:
+    """The commit's artifact by the application's own command, or the one that was stored before."""
+    if found := store.find(app.name, commit):
+        return found
+    with tempfile.TemporaryDirectory(prefix="redstart-seed-") as scratch:
+        source, output = Path(scratch, "source"), Path(scratch, "artifact")
+        repository.export(commit, source)
+        words = [word.replace("{artifact}", str(output)) for word in app.build.command]
+        run_command(words, source, Path(scratch, "log"), timeout_seconds=app.build.build_timeout_seconds)
+        return store.put(app.name, commit, output, sha256_of(output))
+
+
+def bake_first_image(app: App, repository: GitRepository, make: Clients) -> tuple[ImageRecipe, dict[str, str]]:
+    """Recipe and image id per region of the prod branch's head."""
+    regions, home = app.prod.region_names, app.prod.region_names[0]
+    commit = repository.head(app.source.prod_branch)
+    info = repository.commit_info(commit)
+    store = ArtifactStore(make("s3", home), bucket_name(app.prod.account, home))
+    stored = build_first_artifact(app, repository, commit, store)
+    workshops = {region: AwsImages(region, partial(_turned, make, region)) for region in regions}
+    base = workshops[home].find_base_image(app.bake.base_image)
+    recipe = ImageRecipe(app.name, info.version, commit, info.tree, app.source.prod_branch, base.image_id, RUN)
+    script = builder_script(
+        recipe, Artifact(store.get_url(stored.key), stored.sha256), store.put_url(report_key(recipe))
+    )
+    goal = BakeGoal(recipe, home, regions, script, app.bake.builder_type, app.bake.share_accounts)
+    end = last_word(drive_bake(workshops, goal, BuilderReport(store, report_key(recipe))))
+    return recipe, dict(end.images)
+
+
+def serve_first_version(app: App, recipe: ImageRecipe, image_id: str, region: str, make: Clients) -> str:
+    """Push the first version into an empty cluster; where something serves already, leave it."""
+    prod = app.prod
+    fleet = AwsFleet(region, partial(_turned, make, region), prod.load_balancer)
+    cluster = ClusterRef(app.name, app.stack, region)
+    if fleet.view_cluster(cluster).weights:
+        return f"{region}: something serves already"
+    goal = PushGoal(
+        cluster=cluster,
+        build=Build(image_id, recipe.version, recipe.commit),
+        run=RUN,
+        template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
+        size=SizeBounds(prod.min_size, prod.max_size),
+        needs_traffic=False,
+    )
+    return str(last_word(drive_push(fleet, goal, lambda: datetime.now(UTC))).summary)
+
+
+def _turned(make: Clients, region: str, service: str) -> Any:
+    return make(service, region)
+
+
+def last_word(loop: Iterable[Any]) -> Any:
+    """Follow a loop of observe, decide, do; RedstartError where it failed."""
+    for progress in loop:
+        if progress.is_news:
+            print(progress.sentence, flush=True)
+        if progress.end is not None:
+            if not hasattr(progress.end, "images") and not hasattr(progress.end, "summary"):
+                raise RedstartError(progress.end.sentence)
+            return progress.end
+        time.sleep(min(progress.pause_seconds, 1.0))
+    raise RedstartError("the loop stopped without saying how it ended")
+
+
+def seed(settings: Settings) -> None:
+    app = load_app("api")
+    seed_network(clients(settings), settings)
+    seed_network(clients(settings, TEST_ACCOUNT), settings, account=TEST_ACCOUNT)
+    make = clients(settings)
+    seed_markets(lambda region: make("cloudwatch", region), datetime.now(UTC))
+    create_repository(settings.git_root / app.source.repository, PROJECT / "examples" / "api")
+    repository = GitRepository(str(settings.git_root / app.source.repository), settings.home / "builds" / "seed.git")
+    repository.fetch()
+    recipe, images = bake_first_image(app, repository, make)
+    with ThreadPoolExecutor() as pool:
+        words = pool.map(lambda region: serve_first_version(app, recipe, images[region], region, make), images)
+        for word in words:
+            print(word, flush=True)
+
+
+def main() -> int:
+    try:
+        seed(Settings())
+    except RedstartError as error:
+        print(f"redstart: {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""A world to deliver into without any process: a real git repository, fleets and workshops in memory, one clock.
+
+What the product would reach through its hooks is put in place of what the hooks make; everything between the form
+and the hooks is the real thing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from include.adapters.artifact_store import Artifact
+from include.apps import load_app
+from include.bake import BuildResult
+from include.canary import MetricGrid, MetricPairs
+from include.fleet import ClusterRef, Image
+from tests.support.canary_world import world as canary_pairs
+from tests.support.fake_fleet import FakeFleet
+from tests.support.fake_workshop import FakeBox, FakeWorkshop
+from tests.support.git import Origin, make_origin
+
+BUILD = """
+import sys, tarfile
+with tarfile.open(sys.argv[sys.argv.index("--out") + 1], "w:gz") as tar:
+    tar.add("app.py", "opt/app/run")
+"""
+TEST = "from app import VALUE\n\n\ndef test_value():\n    assert VALUE > 0\n"
+SOURCE = {"build.py": BUILD, "test_app.py": TEST, "app.py": "VALUE = 1\n"}
+CLUSTER = ("api", "main")
+
+
+class Artifacts:
+    """An artifact bucket; objects below bakes/ are what the fake builder said."""
+
+    def __init__(self, box: FakeBox) -> None:
+        self.box = box
+        self.kept: dict[str, Artifact] = {}
+        self.builds = 0
+
+    def find(self, app: str, commit: str) -> Artifact | None:
+        return self.kept.get(commit)
+
+    def put(self, app: str, commit: str, path: Path, sha256: str) -> Artifact:
+        self.builds += 1
+        self.kept[commit] = Artifact("bucket", f"{app}/{commit}/{sha256}.tar.gz", sha256, path.stat().st_size)
+        return self.kept[commit]
+
+    def read(self, key: str) -> bytes | None:
+        found = self.box.read()
+        return None if found is None else json.dumps({"ok": found.ok, "reason": found.reason}).encode()
+
+    def delete(self, key: str) -> None:
+        self.box.clear()
+
+    def get_url(self, key: str) -> str:
+        return f"http://127.0.0.1/{key}?get"
+
+    def put_url(self, key: str) -> str:
+        return f"http://127.0.0.1/{key}?put"
+
+
+class Workshop(FakeWorkshop):
+    def find_base_image(self, name_pattern: str) -> Image:
+        return Image("ami-base", "redstart-base-1", "available", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@dataclass
+class Metrics:
+    """A metric store that holds `pairs` for whichever two groups it is asked for."""
+
+    pairs: MetricPairs
+    fetches: list[tuple[Sequence[str], datetime, datetime, int]] = field(default_factory=list)
+
+    def discover(self, namespace: str, dimensions: Mapping[str, str]) -> list[str]:
+        return list(self.pairs.names)
+
+    def fetch(
+        self,
+        names: Sequence[str],
+        namespace: str,
+        scopes: Mapping[str, Mapping[str, str]],
+        start: datetime,
+        end: datetime,
+        step_seconds: int,
+    ) -> MetricGrid:
+        self.fetches.append((tuple(scopes), start, end, step_seconds))
+        order = [self.pairs.names.index(name) for name in names]
+        values = np.stack([self.pairs.baseline[order], self.pairs.canary[order]])
+        return MetricGrid(tuple(names), tuple(scopes), start, step_seconds, values, {})
+
+
+@dataclass
+class DeliveryWorld:
+    """Three regions that run `old`, and a repository whose prod branch has one commit more."""
+
+    origin: Origin
+    fleets: dict[str, FakeFleet]
+    workshops: dict[str, Workshop]
+    artifacts: Artifacts
+    metrics: Metrics
+    storage: Path
+
+    @property
+    def commit(self) -> str:
+        return self.origin.head("prod")
+
+    def now(self) -> datetime:
+        return max(fleet.now for fleet in self.fleets.values())
+
+    def sleep(self, seconds: float) -> None:
+        for fleet in self.fleets.values():
+            fleet.advance(seconds)
+
+    def serving(self) -> dict[str, set[str]]:
+        """Region -> commits of the groups with traffic ('' = the one from before)."""
+        return {
+            region: {
+                fleet.records[name].tags.get("redstart:commit", "")
+                for name, weight in fleet.listener.items()
+                if weight > 0
+            }
+            for region, fleet in self.fleets.items()
+        }
+
+    def roles(self, region: str) -> list[str]:
+        return sorted(record.tags["redstart:role"] for record in self.fleets[region].records.values())
+
+
+def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str = "good") -> DeliveryWorld:
+    """The world, put where the hooks would reach AWS, git and storage."""
+    prod = load_app("api").prod
+    box = FakeBox(BuildResult(True))
+    fleets = {name: FakeFleet(name) for name in prod.region_names}
+    began = datetime.now(UTC)
+    for name, fleet in fleets.items():
+        fleet.now = began
+        fleet.seed(ClusterRef(*CLUSTER, name), "api-main-v000", f"ami-old-{name}", 3)
+    world = DeliveryWorld(
+        origin=make_origin(tmp_path / "git", SOURCE),
+        fleets=fleets,
+        workshops={name: Workshop(name, box) for name in prod.region_names},
+        artifacts=Artifacts(box),
+        metrics=Metrics(canary_pairs(1, commit=variant)),
+        storage=tmp_path / "storage",
+    )
+    hook = "redstart.hooks.fleet.FleetHook"
+    monkeypatch.setattr(f"{hook}.fleet", lambda self, region, balancer="api-main": world.fleets[region])
+    monkeypatch.setattr(f"{hook}.workshop", lambda self, region: world.workshops[region])
+    monkeypatch.setattr(f"{hook}.artifacts", lambda self, account, region: world.artifacts)
+    monkeypatch.setattr(f"{hook}.metrics", lambda self, region: world.metrics)
+    monkeypatch.setattr("redstart.operators.clock.now", world.now)
+    monkeypatch.setattr("redstart.operators.clock.sleep", world.sleep)
+    git: dict[str, Any] = {"conn_type": "generic", "host": str(world.origin.root)}
+    monkeypatch.setenv("AIRFLOW_CONN_REDSTART_GIT", json.dumps(git))
+    monkeypatch.setenv("AIRFLOW_VAR_REDSTART_STORAGE", f"file://{world.storage}")
+    monkeypatch.setenv("AIRFLOW_VAR_REDSTART_SOAK_SECONDS", "240")
+    return world

@@ -1,0 +1,114 @@
+"""Score and gate on verdicts made by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from include.canary import JudgeConfig, Label, MetricPairs, MetricVerdict, Thresholds, decide, judge_config
+from include.canary.score import summarise, weigh
+from include.canary.verdict import Verdict
+from include.errors import ConfigError
+
+CONFIG = judge_config(
+    {
+        "groups": {"big": 60, "small": 40, "unused": 500},
+        "rules": [
+            {"match": "c*", "group": "big", "critical": True},
+            {"match": "b*", "group": "big"},
+            {"match": "quiet*", "group": "small", "muted": True},
+            {"match": "*", "group": "small"},
+        ],
+    },
+    source="test",
+)
+
+
+def verdict_of(config: JudgeConfig = CONFIG, **labels: Label) -> Verdict:
+    rules = [config.rules[config.rule_index(name)] for name in labels]
+    metrics = tuple(
+        MetricVerdict(name, label, "for a reason", rule.group, rule.critical, rule.muted, weight, points=6)
+        for (name, label), rule, weight in zip(labels.items(), rules, weigh(config, rules), strict=True)
+    )
+    empty = np.full((len(labels), 48), np.nan)
+    pairs = MetricPairs(tuple(labels), empty, empty, datetime(2026, 1, 1, tzinfo=UTC), 5)
+    return summarise(config, Thresholds(), pairs, metrics)
+
+
+def test_groups_without_metrics_do_not_take_weight() -> None:
+    verdict = verdict_of(b1=Label.PASS, b2=Label.HOT, s1=Label.PASS)
+    assert verdict.score == 70.0
+    assert [(group.name, group.score, group.weight) for group in verdict.groups] == [
+        ("big", 50.0, 60.0),
+        ("small", 100.0, 40.0),
+    ]
+
+
+def test_muted_metrics_are_reported_and_not_scored() -> None:
+    verdict = verdict_of(b1=Label.PASS, s1=Label.PASS, quiet=Label.HOT)
+    assert verdict.score == 100.0
+    assert decide(verdict).go
+    assert verdict.metric("quiet") is not None
+
+
+def test_critical_deviation_stops_whatever_the_score() -> None:
+    many = {f"b{place}": Label.PASS for place in range(100)}
+    verdict = verdict_of(c1=Label.HOT, s1=Label.PASS, **many)
+    assert verdict.score > 99.0
+    decision = decide(verdict)
+    assert not decision.go
+    assert "critical c1 is HOT" in decision.reasons[0]
+
+
+def test_unanswered_metrics_leave_the_denominator() -> None:
+    verdict = verdict_of(**{f"b{place}": Label.PASS for place in range(9)}, b9=Label.NO_DATA, s1=Label.PASS)
+    assert verdict.score == 100.0
+    assert verdict.unknown_weight == pytest.approx(6.0)
+    assert decide(verdict).go
+
+
+@pytest.mark.parametrize("label", [Label.NO_DATA, Label.INCONCLUSIVE, Label.ERROR])
+def test_too_much_without_answer_cannot_tell_yet(label: Label) -> None:
+    decision = decide(verdict_of(b1=Label.PASS, b2=label, s1=Label.PASS))
+    assert (decision.go, decision.outcome) == (False, "cannot tell yet")
+    assert "30 % of the weight" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("label", [Label.NO_DATA, Label.INCONCLUSIVE, Label.ERROR])
+def test_an_unanswered_critical_metric_cannot_tell_yet(label: Label) -> None:
+    many = {f"b{place}": Label.PASS for place in range(100)}
+    decision = decide(verdict_of(c1=label, s1=Label.PASS, **many))
+    assert decision.outcome == "cannot tell yet"
+    assert "c1" in decision.reasons[0]
+
+
+def test_too_little_data_says_which_soak_would_do() -> None:
+    decision = decide(verdict_of(c1=Label.INCONCLUSIVE, s1=Label.PASS))
+    assert "a soak of about 32 min" in decision.reasons[0]
+
+
+def test_nothing_judged_is_never_a_pass() -> None:
+    verdict = verdict_of(b1=Label.ERROR, s1=Label.ERROR)
+    assert (verdict.score, verdict.classification) == (0.0, "unknown")
+    assert decide(verdict, threshold=0.0).outcome == "cannot tell yet"
+
+
+@pytest.mark.parametrize(("passed", "go"), [(95, True), (94, False)])
+def test_the_threshold_itself_goes(passed: int, go: bool) -> None:
+    labels = {f"s{place:03d}": Label.PASS if place < passed else Label.HOT for place in range(100)}
+    verdict = verdict_of(**labels)
+    assert verdict.score == passed
+    assert decide(verdict).go is go
+    assert verdict.classification == ("pass" if go else "marginal")
+
+
+def test_score_is_never_rounded_up_to_the_threshold() -> None:
+    labels = {f"s{place:05d}": Label.PASS if place < 94_999 else Label.HOT for place in range(100_000)}
+    assert verdict_of(**labels).score == 94.99
+
+
+def test_thresholds_must_be_in_order() -> None:
+    with pytest.raises(ConfigError, match="marginal 96"):
+        Thresholds(go=95.0, marginal=96.0)

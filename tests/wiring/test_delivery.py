@@ -1,0 +1,129 @@
+"""Whole runs of the DAG in one process: real tasks, git and judge; fleets, workshops and metrics in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.apps.delivery import run_key
+from tests.conftest import ROOT
+from tests.support.delivery_world import DeliveryWorld, make_world
+
+Run = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def run(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs api_prod with a form's values to its end; task id -> state (a mapped one: task id[index])."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.utils.session import create_session
+
+    # The soak's hours belong to its own tests.
+    monkeypatch.setattr("redstart.sensors.canary_analysis.CanaryAnalysisSensor.judged_from", lambda self, soak: 0.0)
+    with create_session() as session:
+        DagBundlesManager().sync_bundles_to_db(session=session)
+    bag = DagBag(str(ROOT / "dags"))
+    sync_bag_to_db(bag, "dags-folder", None)
+
+    def deliver(**form: Any) -> dict[str, str]:
+        done = bag.dags["api_prod"].test(run_conf=form)
+        states = {}
+        for ti in done.get_task_instances():
+            states[ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else "")] = str(ti.state)
+        deliver.run = done  # type: ignore[attr-defined]
+        return {"run": str(done.state), **states}
+
+    return deliver
+
+
+def result(run: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(
+            run_id=run.run.run_id, key=key, task_ids=task_id, dag_ids="api_prod", map_indexes=map_index
+        )
+        row = session.execute(query.with_only_columns(XComModel.value)).first()
+    return None if row is None else XComModel.deserialize_value(type("Row", (), {"value": row[0]}))
+
+
+def test_good_commit_reaches_every_region(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, monkeypatch)
+    states = run()
+    assert set(states.values()) == {"success"}, states
+    assert all(serving == {world.commit} for serving in world.serving().values())
+    assert world.roles("us-east-1") == ["main", "main"], "the canary is gone, black is kept"
+    assert world.origin.head("release") == world.commit
+    assert result(run, "finish")["live"]["eu-west-1"][0]["commit"] == world.commit
+    assert result(run, "order_regions") == ["us-east-1", "us-west-2", "eu-west-1"]
+
+
+def test_second_run_finds_nothing_new(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_world(tmp_path, monkeypatch)
+    assert run()["run"] == "success"
+    states = run()
+    assert states.pop("run") == "success"
+    assert set(states.values()) == {"skipped"}
+    assert "already serves in us-east-1" in result(run, "build.select_commit", key="word")
+
+
+def test_bad_commit_ends_at_the_gate_and_production_is_untouched(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(tmp_path, monkeypatch, variant="errors")
+    states = run()
+    assert (states["run"], states["gate_score"]) == ("failed", "failed")
+    assert states["canary.analyze_canary"] == "success", "a no-go is a result until the gate"
+    assert states["canary.stop_canary"] == "success"
+    assert states["push.push_red_black"] == "upstream_failed"
+    assert all(serving == {""} for serving in world.serving().values())
+    assert world.roles("us-east-1") == ["main"]
+    folder = world.storage / "canaries" / "api" / run_key(run.run.run_id)  # type: ignore[attr-defined]
+    assert {path.name for path in folder.iterdir()} == {"pair.npz", "verdict.json", "report.html"}
+
+
+def test_conflict_with_release_is_reported_and_does_not_stop(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path, monkeypatch)
+    world.origin.commit("release", {"app.py": "VALUE = 2\n"})
+    world.origin.commit("prod", {"app.py": "VALUE = 3\n"})
+    states = run()
+    assert states["build.merge_back"] == "failed"
+    assert states["run"] == "success"
+    assert all(serving == {world.commit} for serving in world.serving().values())
+
+
+def test_failing_unit_tests_end_the_run_before_any_machine(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path, monkeypatch)
+    world.origin.commit("prod", {"app.py": "VALUE = -1\n"})
+    states = run()
+    assert (states["run"], states["build.run_unit_tests"]) == ("failed", "failed")
+    assert states["canary.stop_canary"] in {"upstream_failed", "skipped"}
+    assert all(workshop.launched == 0 for workshop in world.workshops.values())
+    log = world.storage / "builds" / "api" / run_key(run.run.run_id) / "unit-tests.log"  # type: ignore[attr-defined]
+    assert "1 failed" in log.read_text()
+
+
+def test_chosen_regions_alone_are_touched(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, monkeypatch)
+    states = run(regions=["eu-west-1"], commit=world.commit[:8])
+    assert states["run"] == "success"
+    assert world.serving() == {"us-east-1": {""}, "us-west-2": {""}, "eu-west-1": {world.commit}}
+
+
+def test_region_that_fails_keeps_the_later_ones_as_they_were(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world: DeliveryWorld = make_world(tmp_path, monkeypatch)
+    world.fleets["us-west-2"].broken_images.add("ami-us-west-2")
+    states = run()
+    assert states["run"] == "failed"
+    assert world.serving() == {"us-east-1": {world.commit}, "us-west-2": {""}, "eu-west-1": {""}}
