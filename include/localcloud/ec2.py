@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from include.localcloud.ec2_images import ImagesBackend, ImagesResponse
 from include.localcloud.ec2_instances import InstancesBackend, InstancesResponse
@@ -18,9 +19,14 @@ class LocalEC2Backend(ImagesBackend, InstancesBackend, TemplatesBackend, EC2Back
 
     def describe_tags(self, filters: Any = None) -> list[dict[str, Any]]:
         """moto goes through all tags of the region for each resource that it shows."""
-        if filters and set(filters) == {"resource-id"}:
+        if filters and set(filters) == {"resource-id"} and "*" not in "".join(filters["resource-id"]):
             return [
-                {"resource_id": one, "resource_type": "", "key": key, "value": value}
+                {
+                    "resource_id": one,
+                    "resource_type": EC2_PREFIX_TO_RESOURCE.get(get_prefix(one), ""),
+                    "key": key,
+                    "value": value,
+                }
                 for one in filters["resource-id"]
                 for key, value in self.tags.get(one, {}).items()
             ]

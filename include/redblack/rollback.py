@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from include.fleet import ClusterView, Group
 from include.fleet.tags import FAILED
+from include.redblack.health import missing_health
 from include.redblack.roles import BLACK_SUSPENDED, previous_groups
-from include.redblack.steps import DeleteRed, Failed, RestorePrevious, ResumeProcesses, Step
+from include.redblack.steps import DeleteRed, Failed, RestorePrevious, ResumeProcesses, Step, WaitHealthy
 from include.redblack.traffic import by_health, split_main_traffic
 
 
@@ -27,12 +28,23 @@ def roll_back(view: ClusterView, red: Group) -> Step:
 
 
 def _leave_traffic(view: ClusterView, red: Group, previous: list[Group], reason: str) -> Step:
+    """Red takes traffic. It goes at once where previous can serve, and not before where red is all there is."""
     if red.healthy_count and not any(group.healthy_count for group in previous):
+        return _heal(view, red, previous, reason)
+    return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous), [red.name]))
+
+
+def _heal(view: ClusterView, red: Group, previous: list[Group], reason: str) -> Step:
+    if not previous:
         return Failed(
             f"{red.name} in {view.cluster.region} failed ({reason}) and stays in traffic: "
-            "no earlier group has a healthy instance to go back to"
+            "there is no earlier group to go back to"
         )
-    return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous), [red.name]))
+    for group in previous:
+        if group.suspended >= BLACK_SUSPENDED:
+            return ResumeProcesses(group.name, BLACK_SUSPENDED)
+    missing = tuple(one for group in previous for one in missing_health(group))
+    return WaitHealthy("an earlier group has a healthy instance to go back to", missing)
 
 
 def failure(view: ClusterView, red: str, reason: str) -> str:

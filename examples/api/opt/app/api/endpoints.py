@@ -55,9 +55,10 @@ class Endpoints:
         endpoint = self._by_key.get(path)
         if endpoint is not None:
             return endpoint, ""
-        _, first, argument, *rest = [*path.split("/"), "", ""][: path.count("/") + 1] + [""] * (2 - path.count("/"))
-        endpoint = self._by_key.get("/".join(["", first, PLACEHOLDER, *rest]).rstrip("/"))
-        if endpoint is None or not argument:
+        parts = path.split("/")
+        argument = parts[2] if len(parts) > 2 else ""
+        endpoint = self._by_key.get("/".join([*parts[:2], PLACEHOLDER, *parts[3:]])) if argument else None
+        if endpoint is None:
             raise NotFound(path)
         return endpoint, argument
 

@@ -1,0 +1,67 @@
+"""Routers of all accounts and regions: made when a listener first needs one, told when something changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from include.errors import RedstartError
+from include.localcloud.seams import (
+    ListenerSpec,
+    Router,
+    RouterFactory,
+    TargetGroupCounts,
+    TargetGroupSpec,
+    TargetHealth,
+)
+
+log = logging.getLogger(__name__)
+Place = tuple[str, str]
+"""Account and region."""
+
+
+@dataclass(frozen=True)
+class RouterSpec:
+    """All that one router shall do."""
+
+    target_groups: tuple[TargetGroupSpec, ...] = ()
+    listeners: tuple[ListenerSpec, ...] = ()
+
+
+class Routers:
+    def __init__(self, factory: RouterFactory) -> None:
+        self._factory = factory
+        self._routers: dict[Place, Router] = {}
+        self._applied: dict[Place, RouterSpec] = {}
+
+    def apply(self, specs: Mapping[Place, RouterSpec]) -> None:
+        for place, spec in specs.items():
+            if spec == self._applied.get(place, RouterSpec()):
+                continue
+            try:
+                self._of(place).apply(spec.target_groups, spec.listeners)
+            except RedstartError as error:  # an address in use: told again at every change, tried at every step
+                log.error("router of %s in %s: %s", *place, error)
+                continue
+            self._applied[place] = spec
+
+    def read_health(self) -> dict[Place, Mapping[tuple[str, str], TargetHealth]]:
+        return {place: router.health() for place, router in self._routers.items()}
+
+    def read_counts(self) -> dict[Place, Mapping[str, TargetGroupCounts]]:
+        return {place: router.counts() for place, router in self._routers.items()}
+
+    def get(self, account: str, region: str) -> Router:
+        return self._of((account, region))
+
+    def close(self) -> None:
+        for router in self._routers.values():
+            router.close()
+        self._routers.clear()
+        self._applied.clear()
+
+    def _of(self, place: Place) -> Router:
+        if place not in self._routers:
+            self._routers[place] = self._factory(*place)
+        return self._routers[place]

@@ -1,0 +1,100 @@
+"""A whole stack of its own for a test session: other ports, other addresses, a 60 s soak."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.3) -> Any:
+    """The first true answer; AssertionError naming `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(every)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stack_environment(home: Path, *, octet: int, soak_seconds: int = 60, evidence: str = "test") -> dict[str, str]:
+    """REDSTART_* variables of a stack that disturbs no other."""
+    return {
+        "REDSTART_HOME": str(home),
+        "REDSTART_CLOUD_PORT": str(free_port()),
+        "REDSTART_TRAFFIC_PORT": str(free_port()),
+        "REDSTART_AIRFLOW_PORT": str(free_port()),
+        "REDSTART_NETWORK_OCTET": str(octet),
+        "REDSTART_SOAK_SECONDS": str(soak_seconds),
+        "REDSTART_EVIDENCE": evidence,
+    }
+
+
+@dataclass
+class CommandLine:
+    """`python -m redstart.cli` as a user runs it."""
+
+    environment: Mapping[str, str]
+
+    def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
+        with output.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "redstart.cli", *arguments],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", **self.environment},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "redstart.cli", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+
+def listeners(pids: set[int]) -> set[str]:
+    """Addresses (dotted) on which any of these processes listens, IPv4 and IPv6."""
+    inodes = set()
+    for pid in pids:
+        try:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                target = Path(link).readlink()
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
+        except OSError:
+            continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                found.add(_address(fields[1].split(":")[0]))
+    return found
+
+
+def _address(text: str) -> str:
+    raw = bytes.fromhex(text)
+    if len(raw) == 4:
+        return socket.inet_ntoa(raw[::-1])
+    return socket.inet_ntop(socket.AF_INET6, b"".join(raw[i : i + 4][::-1] for i in range(0, 16, 4)))

@@ -1,0 +1,138 @@
+"""The whole line with real processes: a commit travels to three regions while parts of Airflow are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from include.services.processes import is_alive, marked_pids
+from include.services.settings import REGIONS, Settings
+from redstart.cli import fleet_view
+from redstart.cli.demo import DAG_ID, Demo
+from tests.support.stack import CommandLine, listeners, stack_environment, wait_for
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+SOAK_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return stack_environment(tmp_path_factory.mktemp("stack"), octet=120, soak_seconds=SOAK_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def demo(environment: dict[str, str]) -> Iterator[Demo]:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        demo = Demo(Settings(), Console(width=160))
+        demo.start()
+        yield demo
+        demo.stack.stop()
+
+
+def part_pid(demo: Demo, name: str) -> int:
+    return int(demo.stack.state()["parts"][name]["pid"])
+
+
+def kill_and_await(demo: Demo, name: str) -> None:
+    """kill -9; the supervisor has a new one within 5 s."""
+    first = part_pid(demo, name)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: part_pid(demo, name) != first and is_alive(part_pid(demo, name)), 5, f"{name} is back", 0.1)
+
+
+def task_processes(demo: Demo, task_id: str) -> list[int]:
+    """Processes of Airflow's that work on this task now (their titles name it)."""
+    stack = str(demo.stack.state()["stack"])
+    found = []
+    for pid in marked_pids(stack):
+        try:
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if task_id.encode() in title:
+            found.append(pid)
+    return found
+
+
+def test_every_listener_is_on_loopback(demo: Demo) -> None:
+    stack = str(demo.stack.state()["stack"])
+    found = listeners(set(marked_pids(stack)))
+    assert len(found) > 10
+    assert {address for address in found if not address.startswith("127.")} == set()
+
+
+def test_a_second_start_is_refused_with_one_sentence(demo: Demo, environment: dict[str, str]) -> None:
+    second = CommandLine(environment).run("up")
+    assert second.returncode == 2
+    assert "already running here" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+
+
+def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) -> None:
+    from redstart.cli.commit import push_variant
+
+    before = demo.counters()
+    assert before is not None
+    known = {run.run_id for run in demo.api.runs(DAG_ID)}
+    repository = demo.settings.git_root / "api"
+    commit = push_variant(repository, demo.settings.home / "worktree", "good", 1)
+    run = wait_for(lambda: demo._new_run(known), 60, "the commit starts a run")
+
+    def soaks() -> bool:
+        states = {task.task_id: task.state for task in demo.api.tasks(DAG_ID, run.run_id)}
+        return states.get("canary.analyze_canary") == "deferred"
+
+    wait_for(soaks, 300, "the soak begins")
+    promised = demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")
+    kill_and_await(demo, "triggerer")
+    kill_and_await(demo, "scheduler")
+    end = datetime.fromisoformat(promised["soak_end"])
+    killed = kill_the_judging_task(demo, run.run_id)
+    followed = demo.follow(commit, known)
+    outcome = demo.judge("good", commit, followed, {}, before)
+    assert outcome.problems == ()
+    assert demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")["soak_end"] == promised["soak_end"]
+    gate = next(task for task in demo.api.tasks(DAG_ID, run.run_id) if task.task_id == "gate_score")
+    assert gate.started_at is not None
+    assert (gate.started_at - end).total_seconds() <= 60
+    assert killed, "the judging task was never seen at work"
+    verdict = demo._verdict(followed)
+    assert verdict is not None
+    assert verdict["judged"] >= 1000
+
+
+def kill_the_judging_task(demo: Demo, run_id: str) -> int:
+    """kill -9 of the process that judges, once; its pid."""
+
+    def judging() -> list[int]:
+        states = {task.task_id: task.state for task in demo.api.tasks(DAG_ID, run_id)}
+        return task_processes(demo, "analyze_canary") if states.get("canary.analyze_canary") == "running" else []
+
+    pids = wait_for(judging, SOAK_SECONDS + 90, "the task judges", 0.05)
+    os.kill(max(pids), signal.SIGKILL)
+    return max(pids)
+
+
+def test_a_bad_commit_is_stopped_by_its_canary(demo: Demo) -> None:
+    before = dict(fleet_view.live_commits(demo.views()).items())
+    outcome = demo.deliver("errors", 2)
+    assert outcome.problems == ()
+    assert outcome.run_state == "failed"
+    assert fleet_view.live_commits(demo.views()) == before
+    roles = {group.tags.get("redstart:role") for view in demo.views() for group in view.groups}
+    assert roles == {"main"}
+    assert set(before) == set(REGIONS)
+
+
+def test_nothing_is_left_after_a_kill_of_the_supervisor(demo: Demo) -> None:
+    state = demo.stack.state()
+    os.kill(int(state["pid"]), signal.SIGKILL)
+    wait_for(lambda: not list(marked_pids(str(state["stack"]))), 20, "no process of the stack is left")
