@@ -57,7 +57,7 @@ class Evidence(_Strict):
 
 
 _SHIPPED = Evidence(points=12, effective_points=4.0, critical_alarm=0.002, false_share=0.05)
-_TEST = Evidence(points=4, effective_points=1.0, critical_alarm=0.15, false_share=0.1)
+_TEST = Evidence(points=4, effective_points=1.0, critical_alarm=0.05, false_share=0.1)
 
 
 class JudgeConfig(_Strict):

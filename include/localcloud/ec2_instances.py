@@ -68,7 +68,15 @@ class InstancesBackend(InstanceBackend):
             instance.user_data_bytes = decode_user_data(user_data)
             instance.is_launched = False
             instance.snapshots = []
+            self._index()[instance.id] = instance
         return reservation
+
+    def get_instance_by_id(self, instance_id: str) -> Instance | None:
+        """moto copies and searches all reservations."""
+        return self._index().get(instance_id)
+
+    def _index(self) -> dict[str, Instance]:
+        return self.__dict__.setdefault("instances_by_id", {})
 
     def run_once(self, token: str, wish: Any, run: Any) -> Any:
         """The reservation of `token`, made by `run` the first time; another `wish` under it is refused."""
@@ -101,13 +109,13 @@ class InstancesBackend(InstanceBackend):
             set_state(instance, state, USER)
         return before
 
-    def living_instances(self) -> Iterable[Any]:
+    def kept_instances(self) -> Iterable[Any]:
         for reservation in list(self.reservations.values()):
             yield from reservation.instances
 
     def settle_instances(self, now: float) -> None:
         """Move every instance on to what its machine has become, and ask for what its state demands."""
-        for instance in list(self.living_instances()):
+        for instance in list(self.kept_instances()):
             if instance.state == "terminated":
                 self._forget_later(instance, now)
             else:
@@ -162,6 +170,8 @@ class InstancesBackend(InstanceBackend):
             ]
             if not reservation.instances:
                 del self.reservations[key]
+        if len(self._index()) > sum(len(one.instances) for one in self.reservations.values()):
+            self.instances_by_id = {one.id: one for one in self.kept_instances()}
 
     def _machine_spec(self, instance: Any) -> MachineSpec:
         return MachineSpec(

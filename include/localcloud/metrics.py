@@ -40,6 +40,7 @@ class TrafficMetrics:
         if self._sink is None or now < self._due_at:
             return
         self._due_at = now - now % PERIOD_SECONDS + PERIOD_SECONDS
+        now = self._due_at - 2 * PERIOD_SECONDS  # the period that has just ended
         counts = read_counts()
         for place, groups in balancing.metric_views().items():
             totals: dict[str, dict[str, float]] = {}

@@ -105,11 +105,12 @@ def _create(view: ClusterView, goal: PushGoal, name: str) -> Step:
 
 
 def _prepare(view: ClusterView, goal: PushGoal, red: Group, previous: list[Group], is_late: bool) -> Step:
-    """Red is out of traffic and on its way up."""
+    """Red is out of traffic and on its way up; it will stand beside whoever serves then, previous or not."""
+    serving = enabled_groups(view)
     if not red.suspended >= PUSH_SUSPENDED:
         return SuspendRed(red.name, PUSH_SUSPENDED)
     if not red.is_attached:
-        return AttachRed(view.cluster, split_main_traffic(view, by_health(previous), [red.name]))
+        return AttachRed(view.cluster, split_main_traffic(view, by_health(serving), [red.name]))
     missing = missing_health(red)
     if missing and is_late:
         return mark_failed(red, f"not healthy {goal.launch_within_seconds:.0f} s after its launch: {missing[0]}")
@@ -117,7 +118,7 @@ def _prepare(view: ClusterView, goal: PushGoal, red: Group, previous: list[Group
         return growth
     if missing:
         return WaitHealthy(f"{red.name} is healthy", missing)
-    return ShareTraffic(view.cluster, split_main_traffic(view, by_health([red, *previous])))
+    return ShareTraffic(view.cluster, split_main_traffic(view, by_health([red, *serving])))
 
 
 def _hand_over(
@@ -149,8 +150,10 @@ def _hand_over(
 def _settle(view: ClusterView, goal: PushGoal, red: Group) -> Step:
     """Red serves alone: make black keep still, then let go of red; only what nobody changed meanwhile."""
     previous = previous_groups(view, red)
-    if is_mostly_dead(red) and any(group.healthy_count for group in previous):
-        return mark_failed(red, f"only {red.healthy_count} of {red.capacity.desired} healthy after the switch")
+    if is_mostly_dead(red):
+        if any(group.healthy_count for group in previous):
+            return mark_failed(red, f"only {red.healthy_count} of {red.capacity.desired} healthy after the switch")
+        return WaitHealthy(f"{red.name} is healthy again: no earlier group is", missing_health(red))
     for group in previous:
         if not group.suspended >= BLACK_SUSPENDED:
             return SuspendBlack(group.name, BLACK_SUSPENDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from include.fleet import ClusterView, Group
 from include.fleet.tags import FAILED
 from include.redblack.health import missing_health
-from include.redblack.roles import BLACK_SUSPENDED, previous_groups
+from include.redblack.roles import BLACK_SUSPENDED, enabled_groups, previous_groups
 from include.redblack.steps import DeleteRed, Failed, RestorePrevious, ResumeProcesses, Step, WaitHealthy
 from include.redblack.traffic import by_health, split_main_traffic
 
@@ -19,7 +19,7 @@ def roll_back(view: ClusterView, red: Group) -> Step:
     previous = previous_groups(view, red)
     if red.is_enabled:
         return _leave_traffic(view, red, previous, reason)
-    if previous and not any(group.is_enabled for group in previous):
+    if previous and not enabled_groups(view):
         return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous)))
     for group in previous:
         if group.suspended >= BLACK_SUSPENDED:  # by a push; a person who suspends one of them has a reason
@@ -29,7 +29,8 @@ def roll_back(view: ClusterView, red: Group) -> Step:
 
 def _leave_traffic(view: ClusterView, red: Group, previous: list[Group], reason: str) -> Step:
     """Red takes traffic. It goes at once where previous can serve, and not before where red is all there is."""
-    if red.healthy_count and not any(group.healthy_count for group in previous):
+    others = [group for group in enabled_groups(view) if group.name != red.name]
+    if red.healthy_count and not any(group.healthy_count for group in (*previous, *others)):
         return _heal(view, red, previous, reason)
     return RestorePrevious(view.cluster, split_main_traffic(view, by_health(previous), [red.name]))
 

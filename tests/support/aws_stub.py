@@ -25,12 +25,14 @@ def made_client(region: str, service: str) -> Any:
 
 
 class CountingClients:
-    """A client factory; `calls` are the operations asked for, `fail` maps an operation to errors raised in turn."""
+    """A client factory; `calls` are the operations asked for, `fail` maps an operation to errors raised in turn,
+    and `kill_at` = (operation, nth call of it, error) ends whoever makes that call."""
 
     def __init__(self, region: str) -> None:
         self.region = region
         self.calls: list[str] = []
         self.fail: dict[str, list[Exception]] = {}
+        self.kill_at: tuple[str, int, type[BaseException]] | None = None
         self.close()
 
     def __call__(self, service: str) -> Any:
@@ -44,6 +46,8 @@ class CountingClients:
 
     def _note(self, model: Any, **_: Any) -> None:
         self.calls.append(model.name)
+        if self.kill_at and self.kill_at[:2] == (model.name, self.calls.count(model.name)):
+            raise self.kill_at[2](model.name)
         waiting = self.fail.get(model.name)
         if waiting:
             raise waiting.pop(0)

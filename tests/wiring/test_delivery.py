@@ -22,6 +22,7 @@ def run(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.utils.session import create_session
 
+    monkeypatch.setattr("redstart.operators.redblack.WAIT_SECONDS", 0.1)
     # The soak's hours belong to its own tests.
     monkeypatch.setattr("redstart.sensors.canary_analysis.CanaryAnalysisSensor.judged_from", lambda self, soak: 0.0)
     with create_session() as session:
@@ -57,9 +58,12 @@ def test_good_commit_reaches_every_region(run: Run, tmp_path: Path, monkeypatch:
     states = run()
     assert set(states.values()) == {"success"}, states
     assert all(serving == {world.commit} for serving in world.serving().values())
+    world.sleep(10)
     assert world.roles("us-east-1") == ["main", "main"], "the canary is gone, black is kept"
     assert world.origin.head("release") == world.commit
     assert result(run, "finish")["live"]["eu-west-1"][0]["commit"] == world.commit
+    labels = {ti.map_index: ti.rendered_map_index for ti in run.run.get_task_instances() if ti.map_index >= 0}
+    assert labels == {0: "us-east-1", 1: "us-west-2", 2: "eu-west-1"}
     assert result(run, "order_regions") == ["us-east-1", "us-west-2", "eu-west-1"]
 
 
@@ -82,6 +86,7 @@ def test_bad_commit_ends_at_the_gate_and_production_is_untouched(
     assert states["canary.stop_canary"] == "success"
     assert states["push.push_red_black"] == "upstream_failed"
     assert all(serving == {""} for serving in world.serving().values())
+    world.sleep(10)
     assert world.roles("us-east-1") == ["main"]
     folder = world.storage / "canaries" / "api" / run_key(run.run.run_id)  # type: ignore[attr-defined]
     assert {path.name for path in folder.iterdir()} == {"pair.npz", "verdict.json", "report.html"}

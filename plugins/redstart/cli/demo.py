@@ -65,7 +65,7 @@ class Demo:
         before = fleet_view.live_commits(self.views())
         at_start = self.counters() or {}
         known = {run.run_id for run in self.api.runs(DAG_ID)}
-        commit = push_variant(self.settings.git_root / "api.git", self.settings.home / "worktree", variant, number)
+        commit = push_variant(self.settings.git_root / "api", self.settings.home / "worktree", variant, number)
         self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
         run = self.follow(commit, known)
         return self.judge(variant, commit, run, before, at_start)

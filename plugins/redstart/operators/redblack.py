@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import get_current_context
-
 from include.errors import RetryableError
 from redstart.operators import clock
 from redstart.operators.drive import Account, Fenced
@@ -46,7 +44,7 @@ class PushRedBlackOperator(StationOperator):
         from include.redblack import drive_push
 
         # What the UI shows instead of the mapped index.
-        get_current_context()["region"] = self.region
+        context["region"] = self.region  # type: ignore[typeddict-unknown-key]
         self.wait_for_earlier_regions(self.selected(context))
         account = Account(self.log.info)
         fleet = Fenced(self.fleet(self.region), fence(context))

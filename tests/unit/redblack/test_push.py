@@ -143,6 +143,36 @@ def test_rollback_during_red_red_keeps_previous_serving() -> None:
     assert fleet.listener == {"api-main-v041": 100}
 
 
+def test_red_that_dies_while_sharing_traffic_is_not_waited_for() -> None:
+    fleet = fleet_with_previous()
+    broken_at = []
+
+    def break_red(progress: Progress) -> None:
+        if isinstance(progress.step, WaitTakingTraffic) and not broken_at:
+            broken_at.append(fleet.now)
+            fleet.broken_images.add("ami-new")
+
+    end, _ = run_push(fleet, goal_of(), break_red)
+    assert isinstance(end, Failed)
+    assert (fleet.now - broken_at[0]).total_seconds() <= 15
+
+
+def test_previous_stays_in_traffic_until_every_red_instance_is_back() -> None:
+    fleet = fleet_with_previous()
+    fleet.records["api-main-v041"].suspended.add("Launch")
+    killed = []
+
+    def kill_three(progress: Progress) -> None:
+        if isinstance(progress.step, WaitTakingTraffic) and not killed:
+            killed.append(True)
+            for index in range(3):
+                fleet.kill_instance("api-main-v042", index)
+            fleet.check = lambda world: assert_serving(world, 11 if world.listener["api-main-v041"] == 0 else 10)
+
+    end, _ = run_push(fleet, goal_of(), kill_three)
+    assert isinstance(end, Done)
+
+
 def test_red_that_dies_right_after_the_switch_is_rolled_back_to_a_working_previous() -> None:
     fleet = fleet_with_previous()
 
@@ -203,6 +233,42 @@ def test_a_minimum_that_a_person_changed_meanwhile_stays() -> None:
 
     run_push(fleet, goal_of(), change)
     assert fleet.records["api-main-v042"].capacity.minimum == 7
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_traffic_that_a_person_moved_to_another_group_meanwhile_stays_there(is_broken: bool) -> None:
+    fleet = fleet_with_previous()
+    moved = []
+
+    def move(progress: Progress) -> None:
+        if isinstance(progress.step, WaitHealthy) and not moved:
+            moved.append(True)
+            fleet.seed(CLUSTER, "api-main-v050", "ami-theirs", 5, weight=100)
+            fleet.listener = {"api-main-v050": 100, "api-main-v042": 0}
+            if is_broken:
+                fleet.broken_images.add("ami-new")
+
+    end, _ = run_push(fleet, goal_of(), move)
+    assert isinstance(end, Failed if is_broken else Done)
+    assert fleet.listener["api-main-v050"] > 0
+    assert not [call for call in fleet.calls if "v050" in call]
+
+
+def test_a_first_push_whose_instances_die_waits_and_is_not_called_done() -> None:
+    fleet = FakeFleet()
+    fleet.seed(CLUSTER, "api-main-canary-v000", "ami-x", 1, weight=0)
+    broken = []
+
+    def break_once(progress: Progress) -> None:
+        if type(progress.step).__name__ == "ShareTraffic":
+            broken.append(fleet.now)
+            fleet.broken_images.add("ami-new")
+        elif broken and (fleet.now - broken[0]).total_seconds() > 30:
+            fleet.broken_images.clear()
+
+    end, steps = run_push(fleet, goal_of(), break_once)
+    assert isinstance(end, Done)
+    assert "no earlier group is" in next(s.sentence for s in reversed(steps) if isinstance(s, WaitHealthy))
 
 
 def test_more_live_instances_than_a_group_may_have_is_refused_before_anything_is_made() -> None:
