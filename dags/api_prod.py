@@ -11,8 +11,6 @@ cleared or retried at any time; its own documentation says what that does.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from airflow.sdk import TaskGroup, TriggerRule, chain, dag, task_group
 
 from include.apps import load_app
@@ -33,7 +31,7 @@ APP = "api"
     dag_id="api_prod",
     doc_md=__doc__,
     schedule=commit_or_clock(load_app(APP)),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    # No start_date: with one, the first thing a new installation did would be the run of the last tick gone by.
     catchup=False,
     max_active_runs=1,
     params=delivery_form(load_app(APP)),

@@ -152,12 +152,13 @@ class AwsFleet:
         is_attached = arn in weights
         health = self._read_health(name, arn) if arn and is_attached else {}
         image_id = tags.get(IMAGE, "")
+        members = sorted(found.get("Instances", ()), key=lambda one: str(one["InstanceId"]))  # AWS keeps no order
         return Group(
             name=name,
             image_id=image_id,
             capacity=Capacity(found["MinSize"], found["DesiredCapacity"], found["MaxSize"]),
             created_at=found["CreatedTime"],
-            instances=tuple(_read_instance(one, image_id, health) for one in found.get("Instances", ())),
+            instances=tuple(_read_instance(one, image_id, health) for one in members),
             weight=weights.get(arn or "", 0),
             suspended=frozenset(one["ProcessName"] for one in found.get("SuspendedProcesses", ())),
             tags=tags,

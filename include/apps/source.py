@@ -26,6 +26,15 @@ class CommitInfo:
         """Sortable, the same for every build of the commit: `20261105.142233-1a2b3c4`."""
         return f"{self.committed_at.astimezone(UTC):%Y%m%d.%H%M%S}-{self.commit[:7]}"
 
+    @property
+    def build_environment(self) -> dict[str, str]:
+        """What a build is told; one that honours the epoch gives the same bytes for the same commit."""
+        return {
+            "SOURCE_DATE_EPOCH": str(int(self.committed_at.timestamp())),
+            "BUILD_VERSION": self.version,
+            "BUILD_COMMIT": self.commit,
+        }
+
 
 @dataclass(frozen=True)
 class MergeResult:

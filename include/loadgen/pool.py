@@ -10,7 +10,7 @@ import asyncio
 import errno
 import select
 from collections import deque
-from typing import Protocol
+from typing import Protocol, cast
 
 from include.loadgen.plan import Target
 from include.loadgen.response import MalformedError, Response, ResponseReader
@@ -50,8 +50,7 @@ class Connection(asyncio.Protocol):
         self.is_fresh = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one only by its methods
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
         self._pool.opened(self)
 

@@ -45,10 +45,12 @@ class BalancingBackend(ELBv2Backend):
         if group is None:
             raise TargetGroupNotFoundError()
         if not hasattr(group, "members"):
-            group.members = Targets()  # type: ignore[attr-defined]
-        return group.members  # type: ignore[no-any-return, attr-defined]
+            group.members = Targets()
+        return group.members
 
-    def create_load_balancer(self, name: str, security_groups: list[str], subnet_ids: list[str], *a: Any, **k: Any) -> Any:
+    def create_load_balancer(
+        self, name: str, security_groups: list[str], subnet_ids: list[str], *a: Any, **k: Any
+    ) -> Any:
         for known in self.load_balancers.values():
             if known.name == name:
                 if {subnet.id for subnet in known.subnets} == set(subnet_ids):
@@ -143,9 +145,11 @@ class BalancingBackend(ELBv2Backend):
             targets = self.targets_of(group.arn)
             if group.load_balancer_arns:
                 targets.used_at = now
-            targets.known = {
-                one: health[group.name, one] for one in group.targets if (group.name, one) in health
-            } if now - targets.used_at <= LINGER_SECONDS else {}
+            targets.known = (
+                {one: health[group.name, one] for one in group.targets if (group.name, one) in health}
+                if now - targets.used_at <= LINGER_SECONDS
+                else {}
+            )
             for one in list(group.targets):
                 instance = self.ec2_backend.get_instance_by_id(one)
                 if instance is None or instance.state in {"shutting-down", "terminated"}:
@@ -198,7 +202,7 @@ class BalancingResponse(ELBV2Response):
     """moto shows all target groups in one page, whatever PageSize says."""
 
     def describe_target_groups(self) -> ActionResult:
-        found = list(super().describe_target_groups().result["TargetGroups"])  # type: ignore[index]
+        found = list(super().describe_target_groups().result["TargetGroups"])
         start, size = int(self._get_param("Marker", "0")), int(self._get_param("PageSize", 400))
         more = str(start + size) if len(found) > start + size else None
         return ActionResult({"TargetGroups": found[start : start + size], "NextMarker": more})

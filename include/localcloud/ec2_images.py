@@ -49,7 +49,7 @@ class ImagesBackend(AmiBackend):
     ) -> Ami:
         world = current()
         self._refuse_taken_name(name)
-        instance = self.get_instance(instance_id)  # type: ignore[attr-defined]
+        instance = self.get_instance(instance_id)
         if instance.state not in {"running", "stopped"}:
             raise EC2ClientError(
                 "IncorrectState", f"The instance '{instance_id}' is in the '{instance.state}' state: no image of it"
@@ -62,7 +62,7 @@ class ImagesBackend(AmiBackend):
         instance.snapshots = [*getattr(instance, "snapshots", ()), image.snapshot]
         return image
 
-    def copy_image(  # type: ignore[override]
+    def copy_image(
         self,
         source_image_id: str,
         source_region: str,
@@ -115,7 +115,9 @@ class ImagesBackend(AmiBackend):
         if ami_ids:
             known = {image.id: image for image in [*self.amis.values(), *shared]}
             missing = [ami_id for ami_id in ami_ids if ami_id not in known]
-            images = super().describe_images(missing) if missing else [known[ami_id] for ami_id in dict.fromkeys(ami_ids)]
+            images = (
+                super().describe_images(missing) if missing else [known[ami_id] for ami_id in dict.fromkeys(ami_ids)]
+            )
         else:
             images = [*self.amis.values(), *shared]
         if exec_users:
@@ -168,16 +170,14 @@ class ImagesBackend(AmiBackend):
         image.state = "pending"
         image.content_id = content_id
         image.creation_date = utc(world.clock.now())
-        image.available_at = world.clock.now() + world.image_seconds
+        image.available_at = world.clock.now() + world.speeds.image_seconds
         image.source_image_id = image.source_image_region = None
         image.add_tags(dict(tags))
 
     def _refuse_taken_name(self, name: str | None) -> None:
         for image in self.amis.values():
             if name and image.name == name:
-                raise EC2ClientError(
-                    "InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}"
-                )
+                raise EC2ClientError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}")
 
     def _others(self) -> Iterable[Any]:
         """Images of other accounts in this region; seen from here they carry none of their owner's tags."""

@@ -59,7 +59,7 @@ class InstancesBackend(InstanceBackend):
             user_data = user_data or data.get("UserData")
             if not kwargs.get("metadata_options"):
                 kwargs["metadata_options"] = data.get("MetadataOptions", {})
-        image = self.bootable_image(image_id)  # type: ignore[attr-defined]
+        image = self.bootable_image(image_id)
         reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
         for instance in reservation.instances:
             set_state(instance, "pending")
@@ -91,7 +91,9 @@ class InstancesBackend(InstanceBackend):
         return known[token][1]
 
     def stop_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
-        return [(one, self._leave(one, "stopping", {"running"})) for one in self.get_multi_instances_by_id(instance_ids)]
+        return [
+            (one, self._leave(one, "stopping", {"running"})) for one in self.get_multi_instances_by_id(instance_ids)
+        ]
 
     def start_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
         raise EC2ClientError("UnsupportedOperation", "The local cloud does not start a stopped instance again.")
@@ -101,7 +103,9 @@ class InstancesBackend(InstanceBackend):
         for instance in found:
             if str(instance.disable_api_termination).lower() == "true":
                 raise OperationNotPermitted4(instance.id)
-        return [(one, self._leave(one, "shutting-down", {"pending", "running", "stopping", "stopped"})) for one in found]
+        return [
+            (one, self._leave(one, "shutting-down", {"pending", "running", "stopping", "stopped"})) for one in found
+        ]
 
     def _leave(self, instance: Instance, state: str, from_states: set[str]) -> InstanceState:
         before = instance._state
@@ -156,7 +160,7 @@ class InstancesBackend(InstanceBackend):
 
     def _forget_later(self, instance: Any, now: float) -> None:
         if instance._private_ips and now - instance.terminated_at >= ADDRESS_REST_SECONDS:
-            subnet = self.get_subnet(instance.subnet_id)  # type: ignore[attr-defined]
+            subnet = self.get_subnet(instance.subnet_id)
             for address in instance._private_ips:
                 subnet.del_subnet_ip(address)
             instance._private_ips = set()

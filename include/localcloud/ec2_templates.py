@@ -40,6 +40,6 @@ class TemplatesResponse(LaunchTemplates):
         start, size = int(self._get_param("NextToken", "0")), int(self._get_param("MaxResults", PAGE))
         self.params["MaxResults"] = 1_000_000
         answer = super().describe_launch_templates().result
-        found = answer["LaunchTemplates"]  # type: ignore[index]
+        found = answer["LaunchTemplates"]
         more = str(start + size) if len(found) > start + size else None
         return ActionResult({"LaunchTemplates": found[start : start + size], "NextToken": more})

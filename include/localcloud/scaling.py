@@ -62,7 +62,7 @@ class ScalingResponse(AutoScalingResponse):
 
 def install() -> None:
     replace_backend(autoscaling_backends, PoliciesBackend)
-    models.FakeAutoScalingGroup = LocalGroup  # type: ignore[misc]
+    models.FakeAutoScalingGroup = LocalGroup
 
 
 def settle(now: float) -> None:

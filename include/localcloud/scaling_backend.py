@@ -44,7 +44,7 @@ class ScalingBackend(AutoScalingBackend):
         found = self.autoscaling_groups.get(name)
         if found is None:
             raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-        return found  # type: ignore[return-value]
+        return found
 
     def changeable_group(self, name: str) -> LocalGroup:
         group = self.group(name)
@@ -56,14 +56,16 @@ class ScalingBackend(AutoScalingBackend):
         if name in self.autoscaling_groups:
             ending = " pending delete" if self.group(name).status else ""
             raise AutoscalingClientError(
-                "AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} "
-                f"already exists{ending}"
+                "AlreadyExists",
+                f"AutoScalingGroup by this name already exists - A group with the name {name} already exists{ending}",
             )
         self._refuse_unknown_target_groups(k.get("target_group_arns") or ())
         minimum, maximum, desired = k.get("min_size"), k.get("max_size"), k.get("desired_capacity")
         check_bounds(minimum, minimum if desired is None else desired, maximum)
         try:
-            return super().create_auto_scaling_group(name, *a, **k)
+            group = super().create_auto_scaling_group(name, *a, **k)
+            group.health_check_grace_period = int(k.get("health_check_period") or 0)  # moto makes 300 of 0
+            return group
         except ServiceException as error:
             if isinstance(error, AutoscalingClientError):
                 raise
@@ -104,12 +106,14 @@ class ScalingBackend(AutoScalingBackend):
     def delete_auto_scaling_group(self, group_name: str, is_forced: bool = False) -> None:
         group = self.group(group_name)
         if group.status:
-            raise AutoscalingClientError("ScalingActivityInProgress", f"AutoScalingGroup '{group_name}' is pending delete")
+            raise AutoscalingClientError(
+                "ScalingActivityInProgress", f"AutoScalingGroup '{group_name}' is pending delete"
+            )
         if not is_forced:
             if self.activities.open_of(group_name):
                 raise AutoscalingClientError(
                     "ScalingActivityInProgress",
-                    "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
+                    "You cannot delete an AutoScalingGroup while there are scaling activities in progress for it.",
                 )
             if group.members:
                 raise AutoscalingClientError(
@@ -133,12 +137,12 @@ class ScalingBackend(AutoScalingBackend):
     def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
         group = self.changeable_group(group_name)
         wanted = check_processes(scaling_processes)
-        group.suspended_processes = sorted({*group._suspended_processes, *wanted})  # type: ignore[assignment]
+        group.suspended_processes = sorted({*group._suspended_processes, *wanted})
 
     def resume_processes(self, group_name: str, scaling_processes: list[str]) -> None:
         group = self.changeable_group(group_name)
         wanted = check_processes(scaling_processes)
-        group.suspended_processes = sorted({*group._suspended_processes} - {*wanted})  # type: ignore[assignment]
+        group.suspended_processes = sorted({*group._suspended_processes} - {*wanted})
         group.retry_at = 0.0
 
     def attach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
@@ -161,15 +165,15 @@ class ScalingBackend(AutoScalingBackend):
 
     def member(self, instance_id: str) -> tuple[LocalGroup, Member]:
         for group in self.autoscaling_groups.values():
-            for member in group.members:  # type: ignore[attr-defined]
+            for member in group.members:
                 if member.instance_id == instance_id:
-                    return group, member  # type: ignore[return-value]
+                    return group, member
         raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
 
     def set_instance_health(self, instance_id: str, health_status: str) -> None:
         self.member(instance_id)[1].health_status = health_status
 
-    def terminate_instance(self, instance_id: str, should_decrement: bool) -> Activity:  # type: ignore[override]
+    def terminate_instance(self, instance_id: str, should_decrement: bool) -> Activity:
         group, member = self.member(instance_id)
         if should_decrement:
             if int(group.desired_capacity or 0) - 1 < int(group.min_size or 0):
@@ -205,7 +209,9 @@ class ScalingBackend(AutoScalingBackend):
     def _refuse_unknown_target_groups(self, arns: Iterable[str]) -> None:
         for arn in arns:
             if arn not in self.elbv2_backend.target_groups:
-                raise ValidationError(f"Provided Target Groups may not be valid: {arn}. Please ensure they exist and try again.")
+                raise ValidationError(
+                    f"Provided Target Groups may not be valid: {arn}. Please ensure they exist and try again."
+                )
 
 
 def check_bounds(minimum: int | None, desired: int | None, maximum: int | None) -> None:

@@ -81,11 +81,11 @@ class LocalGroup(FakeAutoScalingGroup):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.created_time = utc(current().clock.now())  # type: ignore[assignment]
+        self.created_time = utc(current().clock.now())
 
     @property
     def members(self) -> list[Member]:
-        return self.instance_states  # type: ignore[return-value]
+        return self.instance_states
 
     def is_suspended(self, process: str) -> bool:
         return process in self._suspended_processes
@@ -107,7 +107,7 @@ class LocalGroup(FakeAutoScalingGroup):
         subnets = self._subnets_by_zone()
         zones = list(subnets) or list(self.availability_zones)
         for zone in choose_zones(zones, live, count):
-            log = self.autoscaling_backend.activities  # type: ignore[attr-defined]
+            log = self.autoscaling_backend.activities
             activity = log.begin(self.name, "Launching a new EC2 instance", cause, now)
             try:
                 instance, version = self._run_instance(zone, subnets.get(zone))
@@ -126,7 +126,7 @@ class LocalGroup(FakeAutoScalingGroup):
             return
         if member.activity is not None:
             member.activity.finish(now, "Cancelled", "The instance is terminated.")
-        log = self.autoscaling_backend.activities  # type: ignore[attr-defined]
+        log = self.autoscaling_backend.activities
         what = f"Terminating EC2 instance: {member.instance_id}"
         member.activity = log.begin(self.name, what, cause, now, member.instance_id)
         member.lifecycle_state = "Terminating"
@@ -138,7 +138,9 @@ class LocalGroup(FakeAutoScalingGroup):
         template, version, named = self.ec2_launch_template, None, {}
         if template is not None:
             if template.id not in self.ec2_backend.launch_templates:
-                raise ServiceException(f"The specified launch template, with template ID {template.id}, does not exist.")
+                raise ServiceException(
+                    f"The specified launch template, with template ID {template.id}, does not exist."
+                )
             version = template.get_version(self.launch_template_version).number
             named["launch_template"] = {"LaunchTemplateId": template.id, "Version": str(version)}
         reservation = self.ec2_backend.run_instances(

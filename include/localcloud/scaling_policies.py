@@ -28,10 +28,10 @@ class PoliciesBackend(ScalingBackend):
         self.policies[k["as_name"], name] = policy
         return policy
 
-    def delete_policy(self, group_name: str | None, policy_name: str = "") -> None:  # type: ignore[override]
+    def delete_policy(self, group_name: str | None, policy_name: str = "") -> None:
         self.policies.pop(self._policy_key(group_name, policy_name), None)
 
-    def execute_policy(self, group_name: str | None, policy_name: str = "") -> None:  # type: ignore[override]
+    def execute_policy(self, group_name: str | None, policy_name: str = "") -> None:
         self.policies[self._policy_key(group_name, policy_name)].execute()
 
     def put_scheduled_update_group_action(self, name: str, *a: Any, **k: Any) -> Any:

@@ -115,7 +115,7 @@ def _meet_wish(group: LocalGroup, now: float) -> None:
     live = [member for member in group.members if member.is_live]
     missing = int(group.desired_capacity or 0) - len(live)
     if missing > 0 and now >= group.retry_at and not group.is_suspended("Launch"):
-        cause = f"an instance was started in response to a difference between desired and actual capacity, "
+        cause = "an instance was started in response to a difference between desired and actual capacity, "
         group.launch(missing, now, cause + f"increasing the capacity from {len(live)} to {len(live) + missing}.")
     elif missing < 0 and not group.is_suspended("Terminate"):
         cause = "an instance was taken out of service in response to a difference between desired and actual "

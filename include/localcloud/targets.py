@@ -40,7 +40,7 @@ def status_of(instance_id: str, group: Any, targets: Targets, instance: Any | No
         words = STOPPED
     else:
         words = {"healthy": HEALTHY, "unhealthy": UNHEALTHY}.get(targets.known.get(instance_id, ""), INITIAL)  # type: ignore[assignment]
-    return FakeHealthStatus(instance_id, target["Port"], str(target["Port"]), *words)  # type: ignore[arg-type]
+    return FakeHealthStatus(instance_id, target["Port"], str(target["Port"]), *words)
 
 
 def group_spec(group: Any, targets: Targets, ec2_backend: Any) -> TargetGroupSpec:

@@ -15,12 +15,13 @@ from typing import Any
 
 from include.errors import RedstartError
 from include.localcloud import balancing, ec2, moto_library, scaling, stage
-from include.localcloud.accounts import PROD_ACCOUNT
+from include.localcloud.accounts import PROD_ACCOUNT, InstanceKeys
 from include.localcloud.ec2_images import register_base_image
 from include.localcloud.ec2_instances import StateReason, set_state
 from include.localcloud.metrics import TrafficMetrics
 from include.localcloud.routing import Routers
 from include.localcloud.seams import Clock, Machines, RouterFactory
+from include.localcloud.speeds import Speeds
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ FAILED = StateReason("Server.InternalError: Internal error on launch", "Server.I
 
 
 class World:
-    """Control plane of all accounts and regions. `image_seconds`: the least time an image is pending.
+    """Control plane of all accounts and regions.
 
     With `is_moved_by_tests` nothing runs aside: `tick` does all, in the caller's thread.
     """
@@ -45,16 +46,17 @@ class World:
         metrics: Any | None = None,
         accounts: Sequence[str] = (PROD_ACCOUNT, TEST_ACCOUNT),
         regions: Sequence[str] = REGIONS,
-        image_seconds: float = 2.0,
+        speeds: Speeds | None = None,
         is_moved_by_tests: bool = False,
     ) -> None:
         self.clock, self.machines = clock, machines
         self.accounts, self.regions = tuple(accounts), tuple(regions)
-        self.image_seconds = image_seconds
+        self.speeds = speeds or Speeds()
         self.is_moved_by_tests = is_moved_by_tests
         self.lock = threading.RLock()
         self.routers = Routers(router_factory)
         self.metrics = TrafficMetrics(metrics)
+        self.instance_keys = InstanceKeys()
         self._ticking = threading.Lock()
         self._wishes: list[Callable[[], None]] = []
         self._aside: Executor = _Inline() if is_moved_by_tests else ThreadPoolExecutor(2, thread_name_prefix="snapshot")

@@ -69,7 +69,13 @@ def build_first_artifact(app: App, repository: GitRepository, commit: str, store
         source, output = Path(scratch, "source"), Path(scratch, "artifact")
         repository.export(commit, source)
         words = [word.replace("{artifact}", str(output)) for word in app.build.command]
-        run_command(words, source, Path(scratch, "log"), timeout_seconds=app.build.build_timeout_seconds)
+        run_command(
+            words,
+            source,
+            Path(scratch, "log"),
+            timeout_seconds=app.build.build_timeout_seconds,
+            environment=repository.commit_info(commit).build_environment,
+        )
         return store.put(app.name, commit, output, sha256_of(output))
 
 
@@ -128,9 +134,12 @@ def last_word(loop: Iterable[Any]) -> Any:
 
 def seed(settings: Settings) -> None:
     app = load_app("api")
-    seed_network(clients(settings), settings)
-    seed_network(clients(settings, TEST_ACCOUNT), settings, account=TEST_ACCOUNT)
-    make = clients(settings)
+    make, make_test = clients(settings), clients(settings, TEST_ACCOUNT)
+
+    def of_account(account: str, service: str, region: str) -> Any:
+        return (make_test if account == TEST_ACCOUNT else make)(service, region)
+
+    seed_network(of_account, settings)
     seed_markets(lambda region: make("cloudwatch", region), datetime.now(UTC))
     create_repository(settings.git_root / app.source.repository, PROJECT / "examples" / "api")
     repository = GitRepository(str(settings.git_root / app.source.repository), settings.home / "builds" / "seed.git")

@@ -14,6 +14,11 @@ from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.autoscaling import models as scaling_models
+from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.elbv2.models import ELBv2Backend, elbv2_backends
 
 ZONES = ("a", "b", "c")
 
@@ -53,25 +58,55 @@ class CountingClients:
             raise waiting.pop(0)
 
 
+def make_network(clients: CountingClients, subnets: int = 3) -> None:
+    """A VPC with tagged subnets and the load balancer `api-main` whose listener answers 503."""
+    ec2, elb = clients("ec2"), clients("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="127.90.0.0/16")["Vpc"]["VpcId"]
+    made = [
+        ec2.create_subnet(
+            VpcId=vpc,
+            CidrBlock=f"127.90.{i + 1}.0/24",
+            AvailabilityZone=f"{clients.region}{ZONES[i % 3]}",
+            TagSpecifications=[{"ResourceType": "subnet", "Tags": [{"Key": "redstart:network", "Value": "main"}]}],
+        )["Subnet"]["SubnetId"]
+        for i in range(subnets)
+    ]
+    balancer = elb.create_load_balancer(Name="api-main", Subnets=made)["LoadBalancers"][0]["LoadBalancerArn"]
+    nobody = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
+    elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=8080, DefaultActions=[nobody])
+
+
+@contextmanager
+def stock_moto() -> Iterator[None]:
+    """moto's own backends, also where a local cloud in this process has put its classes in their place."""
+    own = {
+        ec2_backends: EC2Backend,
+        elbv2_backends: ELBv2Backend,
+        autoscaling_backends: AutoScalingBackend,
+        cloudwatch_backends: CloudWatchBackend,
+    }
+    found = [(registry, registry.backend) for registry in own]
+    group = scaling_models.FakeAutoScalingGroup
+    stock_group = next(kind for kind in group.__mro__ if kind.__module__ == scaling_models.__name__)
+    for registry, backend in own.items():
+        registry.clear()
+        registry.backend = backend
+    scaling_models.FakeAutoScalingGroup = stock_group
+    try:
+        yield
+    finally:
+        scaling_models.FakeAutoScalingGroup = group
+        for registry, backend in found:
+            registry.clear()
+            registry.backend = backend
+
+
 @contextmanager
 def stub_aws(region: str = "us-east-1", *, subnets: int = 3) -> Iterator[CountingClients]:
-    """A VPC with tagged subnets and the load balancer `api-main` whose listener answers 503."""
-    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), mock_aws():
+    """Stock moto with `make_network`'s network."""
+    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), stock_moto(), mock_aws():
         clients = CountingClients(region)
-        ec2, elb = clients("ec2"), clients("elbv2")
-        vpc = ec2.create_vpc(CidrBlock="127.90.0.0/16")["Vpc"]["VpcId"]
-        made = [
-            ec2.create_subnet(
-                VpcId=vpc,
-                CidrBlock=f"127.90.{i}.0/24",
-                AvailabilityZone=f"{region}{ZONES[i % 3]}",
-                TagSpecifications=[{"ResourceType": "subnet", "Tags": [{"Key": "redstart:network", "Value": "main"}]}],
-            )["Subnet"]["SubnetId"]
-            for i in range(subnets)
-        ]
-        balancer = elb.create_load_balancer(Name="api-main", Subnets=made)["LoadBalancers"][0]["LoadBalancerArn"]
-        nobody = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
-        elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=8080, DefaultActions=[nobody])
+        make_network(clients, subnets)
         clients.calls.clear()
         try:
             yield clients

@@ -55,9 +55,7 @@ class BuildHook(BaseHook):
 
         source, log = scratch / "source", scratch / "log"
         self.repository.export(commit, source)
-        when = str(int(self.repository.commit_info(commit).committed_at.timestamp()))
-        # A build that honours it gives the same bytes for the same commit.
-        environment = {"SOURCE_DATE_EPOCH": when}
+        environment = self.repository.commit_info(commit).build_environment
         try:
             return run_command(command, source, log, timeout_seconds=timeout_seconds, environment=environment).seconds
         finally:

@@ -34,46 +34,26 @@ class LaunchCanaryOperator(StationOperator):
     ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
+        from include.redblack import drive_canary
+
+        region = self.selected(context).canary_region
         store = context.get("task_state_store")
         earlier = store.get(SOAK_KEY) if store is not None else None
+        if earlier and earlier["image"] != image_in(context, region):
+            earlier = None  # a cleared run with another commit: a soak of its own
         if earlier and datetime.fromisoformat(earlier["soak_end"]) <= clock.now():
             self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
             return dict(earlier)
-        soak = self.launch(context, earlier)
-        if store is not None:
-            store.set(SOAK_KEY, soak)
-        return soak
-
-    def launch(self, context: Context, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Bring up the pair; `earlier` is what a former try or a cleared one wrote down."""
-        from include.redblack import drive_canary, pair_of, soak_end
-
-        region = self.selected(context).canary_region
         fleet = Fenced(self.fleet(region), fence(context))
         goal = self.goal(context, fleet.view_cluster(self.cluster(region)))
         Account(self.log.info).follow(drive_canary(fleet, goal, clock.now))
         view = fleet.view_cluster(goal.cluster)
-        canary, baseline = pair_of(view, goal)
-        end = soak_end(view, goal)
-        if end is None:
-            raise RefusedError(f"{canary.name} carries no end of its soak.")
-        start = end - timedelta(seconds=goal.soak_seconds)
-        is_adopted = earlier is not None and earlier["canary"] == canary.name
-        if earlier is not None:
-            end = datetime.fromisoformat(earlier["soak_end"])
-            start = datetime.fromisoformat(earlier["soak_start"]) if is_adopted else start
-            fleet.tag_group(canary.name, {SOAK_END: end.isoformat(timespec="seconds")})
-        return {
-            "schema": 1,
-            "region": region,
-            "canary": canary.name,
-            "baseline": baseline.name,
-            "image": goal.canary.image_id,
-            "baseline_image": goal.baseline.image_id,
-            "baseline_version": goal.baseline.version,
-            "soak_start": start.isoformat(timespec="seconds"),
-            "soak_end": end.isoformat(timespec="seconds"),
-        }
+        soak = describe_soak(view, goal, earlier)
+        if store is not None:
+            store.set(SOAK_KEY, soak)
+        # After the store: killed in between, the next try still sees that this pair is not the earlier one.
+        fleet.tag_group(soak["canary"], {SOAK_END: soak["soak_end"]})
+        return soak
 
     def goal(self, context: Context, view: ClusterView) -> CanaryGoal:
         """The baseline is what takes most of the traffic now."""
@@ -100,6 +80,36 @@ class LaunchCanaryOperator(StationOperator):
         """The form's soak, else the installation's, else the application's."""
         asked = context["params"].get("soak_seconds")
         return int(asked or self.installation.soak_seconds() or self.application.prod.canary.soak_seconds)
+
+
+def describe_soak(view: ClusterView, goal: CanaryGoal, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The launch's result. `earlier` is what a former try, or a cleared one, wrote down: its end stays.
+
+    Its start stays only for the pair that it was written for, told by the end on the group: a pair that replaced
+    it may have the same name.
+    """
+    from include.redblack import pair_of, soak_end
+
+    canary, baseline = pair_of(view, goal)
+    end = soak_end(view, goal)
+    if end is None:
+        raise RefusedError(f"{canary.name} carries no end of its soak.")
+    start = end - timedelta(seconds=goal.soak_seconds)
+    if earlier is not None:
+        earlier_end = datetime.fromisoformat(earlier["soak_end"])
+        start = datetime.fromisoformat(earlier["soak_start"]) if end == earlier_end else start
+        end = earlier_end
+    return {
+        "schema": 1,
+        "region": view.cluster.region,
+        "canary": canary.name,
+        "baseline": baseline.name,
+        "image": goal.canary.image_id,
+        "baseline_image": goal.baseline.image_id,
+        "baseline_version": goal.baseline.version,
+        "soak_start": start.isoformat(timespec="seconds"),
+        "soak_end": end.isoformat(timespec="seconds"),
+    }
 
 
 class StopCanaryOperator(StationOperator):

@@ -8,7 +8,7 @@ from airflow.sdk import conf
 
 from include.errors import RefusedError
 from redstart.operators.judgement import CanaryRecord, sentence_of
-from redstart.operators.station import StationOperator
+from redstart.operators.station import StationOperator, image_in
 from redstart.ui.links import CanaryReportLink
 
 if TYPE_CHECKING:
@@ -30,7 +30,12 @@ class GateScoreOperator(StationOperator):
         installation = self.installation
         delivery, evidence = self.selected(context), installation.evidence()
         record = CanaryRecord(installation.results(), self.application, delivery, evidence)
-        verdict, decision = record.judge(record.load_pairs())
+        pairs = record.find_pairs(image_in(context, delivery.canary_region))
+        if pairs is None:
+            raise RefusedError(
+                "No data of a canary of this image is kept: there is nothing to judge. No evidence, no go."
+            )
+        verdict, decision = record.judge(pairs)
         summary = record.summary(verdict, decision)
         if not decision.go:
             reasons = "\n".join(f"- {reason}" for reason in decision.reasons)

@@ -27,19 +27,19 @@ class CanaryRecord:
     def __init__(self, results: ResultStore, app: App, delivery: Delivery, evidence: str) -> None:
         self._results, self._app, self._delivery, self._evidence = results, app, delivery, evidence
 
-    def has_pairs(self) -> bool:
-        return self._results.has(self._name(PAIR))
-
     def keep_pairs(self, pairs: MetricPairs) -> None:
         buffer = io.BytesIO()
         pairs.to_npz(buffer)
         self._results.write(self._name(PAIR), buffer.getvalue())
 
-    def load_pairs(self) -> MetricPairs:
-        """RefusedError when the canary has no data yet: a gate without data is no gate."""
+    def find_pairs(self, image: str) -> MetricPairs | None:
+        """What was kept of a canary of `image`. A cleared run may carry another commit: its data says nothing of it."""
         from include.canary import MetricPairs
 
-        return MetricPairs.from_npz(io.BytesIO(self._results.read(self._name(PAIR))))
+        if not self._results.has(self._name(PAIR)):
+            return None
+        pairs = MetricPairs.from_npz(io.BytesIO(self._results.read(self._name(PAIR))))
+        return pairs if pairs.metadata.get("image") == image else None
 
     def judge(self, pairs: MetricPairs) -> tuple[Verdict, GateDecision]:
         """Judge by today's settings; verdict and report are kept, over any earlier ones."""

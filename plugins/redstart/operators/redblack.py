@@ -44,7 +44,7 @@ class PushRedBlackOperator(StationOperator):
         from include.redblack import drive_push
 
         # What the UI shows instead of the mapped index.
-        context["region"] = self.region  # type: ignore[typeddict-unknown-key]
+        context["region"] = self.region
         self.wait_for_earlier_regions(self.selected(context))
         account = Account(self.log.info)
         fleet = Fenced(self.fleet(self.region), fence(context))

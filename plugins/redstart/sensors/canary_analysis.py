@@ -76,9 +76,11 @@ class CanaryAnalysisSensor(BaseSensorOperator):
             installation = InstallationHook()
             app = load_app(self.app)
             record = CanaryRecord(installation.results(), app, selected(context), installation.evidence())
-            if not record.has_pairs():
-                record.keep_pairs(self.fetch(soak))
-            verdict, decision = record.judge(record.load_pairs())
+            pairs = record.find_pairs(soak["image"])
+            if pairs is None:
+                pairs = self.fetch(soak)
+                record.keep_pairs(pairs)
+            verdict, decision = record.judge(pairs)
             summary = record.summary(verdict, decision)
         self.log.info("%s; report: %s", sentence_of(summary), summary["report"])
         return {**summary, "soak_start": soak["soak_start"], "soak_end": soak["soak_end"]}

@@ -128,9 +128,9 @@ class Service:
 
 
 def read_version() -> str:
-    """What the build wrote; a work tree has none."""
+    """The first word of what the build wrote; a work tree has none."""
     path = FOLDER / "VERSION"
-    return path.read_text("utf-8").strip() if path.exists() else "unbuilt"
+    return path.read_text("utf-8").split()[0] if path.exists() else "unbuilt"
 
 
 def main() -> None:

@@ -1,0 +1,88 @@
+"""Makes the sample application's own git repository: a bare one with the branches test, release and prod.
+
+    python3 examples/create_repository.py BARE [SOURCE]
+
+Author, dates and messages are fixed, so the same files give the same commit ids everywhere. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent / "api"
+BRANCHES = ("test", "release", "prod")
+AUTHOR = ("Redstart Demo", "demo@redstart.example")
+# (moment, what the commit adds; "." is all the rest, message)
+COMMITS = (
+    ("2026-01-12T09:15:00+0000", ("README.md", "build.py", ".gitignore", "opt"), "API-97 Serve pages from a table"),
+    ("2026-01-19T14:40:00+0000", ("tests",), "API-98 Test pages, connections and metrics"),
+    ("2026-01-26T11:05:00+0000", (".",), "API-100 Describe the traffic for load tests"),
+)
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".pytest_cache", "*.tar.gz", "VERSION")
+
+
+def create_repository(bare: Path, source: Path = SOURCE) -> str:
+    """Make `bare` (which must not exist) from the files of `source`; the commit id that all branches have.
+
+    Leaves nothing behind when it fails: FileExistsError, or CalledProcessError with git's words in `stderr`.
+    """
+    if bare.exists():
+        raise FileExistsError(f"{bare} is already there")
+    bare.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="api-", dir=bare.parent) as folder:
+        worktree, made = Path(folder) / "worktree", Path(folder) / "made.git"
+        shutil.copytree(source, worktree, ignore=IGNORED)
+        _git(worktree, "init", "--quiet", f"--initial-branch={BRANCHES[0]}", ".")
+        for moment, paths, message in COMMITS:
+            _git(worktree, "add", "--", *paths)
+            _git(worktree, "commit", "--quiet", "--message", message, moment=moment)
+        for branch in BRANCHES[1:]:
+            _git(worktree, "branch", branch)
+        _git(worktree, "clone", "--quiet", "--bare", "--no-hardlinks", ".", str(made))
+        _git(made, "remote", "remove", "origin")
+        _git(made, "symbolic-ref", "HEAD", f"refs/heads/{BRANCHES[-1]}")
+        commit = _git(made, "rev-parse", "HEAD").strip()
+        made.rename(bare)  # all or nothing
+    return commit
+
+
+def _git(folder: Path, *arguments: str, moment: str = "") -> str:
+    """Git with nothing of this machine's settings."""
+    name, mail = AUTHOR
+    environment = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        **{f"GIT_{who}_NAME": name for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": mail for who in ("AUTHOR", "COMMITTER")},
+        **({f"GIT_{who}_DATE": moment for who in ("AUTHOR", "COMMITTER")} if moment else {}),
+    }
+    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        environment.pop(variable, None)
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout  # noqa: S603
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) not in {1, 2}:
+        print("usage: create_repository.py BARE [SOURCE]", file=sys.stderr)
+        return 2
+    try:
+        print(create_repository(Path(arguments[0]).absolute(), Path(arguments[1]) if arguments[1:] else SOURCE))
+    except subprocess.CalledProcessError as error:
+        print(f"create_repository.py: {error.stderr.strip() or error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"create_repository.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
