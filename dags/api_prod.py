@@ -17,7 +17,7 @@ from include.apps import load_app
 from redstart.groups.delivery import commit_or_clock, delivery_form
 from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator, RunUnitTestsOperator
-from redstart.operators.canary import LaunchCanaryOperator, StopCanaryOperator
+from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.finish import DescribeFleetOperator, OrderRegionsOperator
 from redstart.operators.gate import GateScoreOperator
 from redstart.operators.redblack import PushRedBlackOperator
@@ -49,10 +49,13 @@ def api_prod() -> None:
         )
 
     with TaskGroup("canary", tooltip="The new version beside the running one, under live traffic") as canary:
+        choose_baseline = ChooseBaselineOperator(task_id="choose_baseline", app=APP).as_setup()
         launch_canary = LaunchCanaryOperator(task_id="launch_canary", app=APP).as_setup()
-        # A plain teardown: one that may fail the run would decide its state alone.
-        stop_canary = StopCanaryOperator(task_id="stop_canary", app=APP).as_teardown(setups=launch_canary)
-        launch_canary >> CanaryAnalysisSensor(task_id="analyze_canary", app=APP) >> stop_canary
+        stop_canary = StopCanaryOperator(task_id="stop_canary", app=APP)
+        # Two setups: a teardown runs when one has succeeded, hence also after a launch that failed half-way.
+        # And a plain one: a teardown that may fail the run would decide its state alone.
+        stop_canary.as_teardown(setups=[choose_baseline, launch_canary])
+        choose_baseline >> launch_canary >> CanaryAnalysisSensor(task_id="analyze_canary", app=APP) >> stop_canary
 
     gate_score = GateScoreOperator(task_id="gate_score", app=APP)
     order_regions = OrderRegionsOperator(task_id="order_regions", app=APP)

@@ -114,7 +114,9 @@ BAD = {
 }
 
 GOOD = (
-    Good(f"{APP}/pages.py", r"LABEL_LENGTH = (\d+)", ("40", "48", "44"), "Allow longer labels", "Wide screens have room."),
+    Good(
+        f"{APP}/pages.py", r"LABEL_LENGTH = (\d+)", ("40", "48", "44"), "Allow longer labels", "Wide screens have room."
+    ),
     Good(
         f"{APP}/connection.py",
         r"application/json(|\\r\\ncache-control: private)\\r\\n",
@@ -122,9 +124,15 @@ GOOD = (
         "Say how answers may be cached",
         "Pages are personal: shared caches must not keep them.",
     ),
-    Good(f"{APP}/titles.py", r'"(Paper|Velvet|Marble)"', ("Paper", "Velvet", "Marble"), "Rename a series", "As licensed."),
-    Good(f"{APP}/server.py", r"QUEUE_LIMIT = (\d+)", ("512", "640", "576"), "Change the queue's limit", "From the drill."),
-    Good(f"{APP}/pages.py", r"^YEARS = (\d+)", ("50", "52", "54"), "Rank new titles as editors do", "They asked for it."),
+    Good(
+        f"{APP}/titles.py", r'"(Paper|Velvet|Marble)"', ("Paper", "Velvet", "Marble"), "Rename a series", "As licensed."
+    ),
+    Good(
+        f"{APP}/server.py", r"QUEUE_LIMIT = (\d+)", ("512", "640", "576"), "Change the queue's limit", "From the drill."
+    ),
+    Good(
+        f"{APP}/pages.py", r"^YEARS = (\d+)", ("50", "52", "54"), "Rank new titles as editors do", "They asked for it."
+    ),
     Good(
         f"{SETTINGS}/dependencies.toml",
         r"\[reviews\]\nmedian_ms = 11.0\nsigma = 0.5\nerror_pct = 0.12\ntimeout_ms = (\d+)",
@@ -132,7 +140,13 @@ GOOD = (
         "Change the patience with reviews",
         "As agreed with their team.",
     ),
-    Good(f"{APP}/connection.py", r"IDLE_SECONDS = (\d+)", ("130", "150", "140"), "Keep idle connections longer", "Routers do."),
+    Good(
+        f"{APP}/connection.py",
+        r"IDLE_SECONDS = (\d+)",
+        ("130", "150", "140"),
+        "Keep idle connections longer",
+        "Routers do.",
+    ),
     Good(
         f"{APP}/server.py",
         r'"status":"up"(|,"service":"api")',
@@ -140,12 +154,35 @@ GOOD = (
         "Name the service in the health check",
         "For whoever reads the router's log.",
     ),
-    Good(f"{APP}/titles.py", r"title_id \* 7 % (\d+)", ("46", "47"), "Correct the years of titles", "The newest was missing."),
-    Good(f"{APP}/agent.py", r"RENEW_BEFORE_SECONDS = (\d+)", ("300", "240", "270"), "Renew credentials later", "Fewer calls."),
-    Good("README.md", r"(a mix for load tests|the mix of load tests)\.", ("a mix for load tests", "the mix of load tests"),
-         "Say what traffic.toml is", "Somebody asked."),
-    Good(f"{APP}/service.py", r"QUIET_SECONDS = ([\d.]+)", ("0.5", "0.4", "0.6"), "Change how long quiet is", "After a drill."),
-)  # fmt: skip
+    Good(
+        f"{APP}/titles.py",
+        r"title_id \* 7 % (\d+)",
+        ("46", "47"),
+        "Correct the years of titles",
+        "The newest was missing.",
+    ),
+    Good(
+        f"{APP}/agent.py",
+        r"RENEW_BEFORE_SECONDS = (\d+)",
+        ("300", "240", "270"),
+        "Renew credentials later",
+        "Fewer calls.",
+    ),
+    Good(
+        "README.md",
+        r"(a mix for load tests|the mix of load tests)\.",
+        ("a mix for load tests", "the mix of load tests"),
+        "Say what traffic.toml is",
+        "Somebody asked.",
+    ),
+    Good(
+        f"{APP}/service.py",
+        r"QUIET_SECONDS = ([\d.]+)",
+        ("0.5", "0.4", "0.6"),
+        "Change how long quiet is",
+        "After a drill.",
+    ),
+)
 
 
 def apply_variant(worktree: Path, name: str, number: int) -> str:

@@ -122,7 +122,7 @@ class AwsFleet:
         return counts
 
     def _count(self, group: str, members: Sequence[str], seconds: int) -> dict[str, float]:
-        ends_at = self._now()
+        now = self._now()
         totals: dict[str, float] = {}
         pages = self._calls.pages(
             "cloudwatch",
@@ -130,8 +130,8 @@ class AwsFleet:
             "MetricDataResults",
             subject=group,
             MetricDataQueries=[_requests_query(f"m{i}", group, member) for i, member in enumerate(members)],
-            StartTime=ends_at - timedelta(seconds=seconds),
-            EndTime=ends_at,
+            StartTime=now - timedelta(seconds=seconds),
+            EndTime=now + timedelta(seconds=METRIC_PERIOD_SECONDS),  # the period that has only begun counts too
         )
         for result in pages:
             member = members[int(result["Id"][1:])]

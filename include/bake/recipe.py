@@ -83,7 +83,9 @@ url, ok, reason = sys.argv[1], sys.argv[2] == "ok", sys.argv[3]
 body = json.dumps({{"ok": ok, "reason": reason}}).encode()
 for attempt in range(5):
     try:
-        request = urllib.request.Request(url, data=body, method="PUT")
+        # urllib's default type is a form's, whose body not every server hands on.
+        kind = {{"Content-Type": "application/json"}}
+        request = urllib.request.Request(url, data=body, method="PUT", headers=kind)
         urllib.request.urlopen(request, timeout=20).read()
         break
     except OSError as error:

@@ -141,8 +141,10 @@ def seed(settings: Settings) -> None:
 
     seed_network(of_account, settings)
     seed_markets(lambda region: make("cloudwatch", region), datetime.now(UTC))
-    create_repository(settings.git_root / app.source.repository, PROJECT / "examples" / "api")
-    repository = GitRepository(str(settings.git_root / app.source.repository), settings.home / "builds" / "seed.git")
+    bare = settings.git_root / app.source.repository
+    if not bare.exists():
+        create_repository(bare, PROJECT / "examples" / "api")
+    repository = GitRepository(str(bare), settings.home / "builds" / "seed.git")
     repository.fetch()
     recipe, images = bake_first_image(app, repository, make)
     with ThreadPoolExecutor() as pool:

@@ -14,7 +14,7 @@ from include.apps.delivery import Delivery
 from include.errors import RetryableError
 from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator
-from redstart.operators.canary import LaunchCanaryOperator, StopCanaryOperator
+from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.gate import GateScoreOperator
 from redstart.operators.redblack import PushRedBlackOperator
 from redstart.operators.source import SelectCommitOperator
@@ -72,6 +72,7 @@ class Run:
         self.do("build.bake_image", BakeImageOperator)
 
     def launch(self) -> Any:
+        self.do("canary.choose_baseline", ChooseBaselineOperator)
         return self.do("canary.launch_canary", LaunchCanaryOperator)
 
     def analyze(self) -> Any:

@@ -38,6 +38,7 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
         "build.build_artifact",
         "build.run_unit_tests",
         "build.bake_image",
+        "canary.choose_baseline",
         "canary.launch_canary",
         "canary.analyze_canary",
         "canary.stop_canary",
@@ -51,6 +52,8 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
 def test_canary_is_taken_down_on_any_outcome(dag: Any) -> None:
     launch, stop = dag.get_task("canary.launch_canary"), dag.get_task("canary.stop_canary")
     assert launch.is_setup
+    assert dag.get_task("canary.choose_baseline").is_setup, "a failed launch alone would leave its pair behind"
+    assert stop.upstream_task_ids == {"canary.choose_baseline", "canary.launch_canary", "canary.analyze_canary"}
     assert stop.is_teardown
     assert not stop.on_failure_fail_dagrun, "a teardown that decides the run hides the failure of its work"
     assert launch.downstream_task_ids == {"canary.analyze_canary", "canary.stop_canary"}

@@ -92,6 +92,17 @@ def test_bad_commit_ends_at_the_gate_and_production_is_untouched(
     assert {path.name for path in folder.iterdir()} == {"pair.npz", "verdict.json", "report.html"}
 
 
+def test_canary_that_never_comes_up_is_taken_down(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, monkeypatch)
+    world.fleets["us-east-1"].broken_images.add("ami-us-east-1")
+    states = run()
+    assert (states["run"], states["canary.launch_canary"]) == ("failed", "failed")
+    assert states["canary.stop_canary"] == "success"
+    world.sleep(10)
+    assert world.roles("us-east-1") == ["main"]
+    assert world.serving()["us-east-1"] == {""}
+
+
 def test_conflict_with_release_is_reported_and_does_not_stop(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from include.fleet import ClusterView
 from include.fleet.tags import SOAK_END
 from redstart.operators import clock
 from redstart.operators.drive import Account, Fenced
-from redstart.operators.station import StationOperator, fence, image_in, key_of_run
+from redstart.operators.station import CHOOSE_BASELINE, StationOperator, fence, image_in, key_of_run, result_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
     from include.redblack import CanaryGoal
 
 SOAK_KEY = "soak"
+
+
+class ChooseBaselineOperator(StationOperator):
+    """Say what the new version is compared with: the group that takes most of the canary region's traffic now.
+
+    Also the setup that makes sure of the teardown: Airflow runs a teardown when one of its setups has succeeded, so
+    that a launch which fails half-way is taken down as well.
+
+    **Retry and clear**: looks again.
+    """
+
+    ui_color = "#fdf3d8"
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        from include.redblack import Build, enabled_groups
+
+        region = self.selected(context).canary_region
+        view = self.view(region)
+        running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
+        if running is None:
+            raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
+        self.log.info("%s in %s, %d instances", running.name, region, running.healthy_count)
+        return {"schema": 1, "region": region, "group": running.name, "build": asdict(Build.of_group(running))}
 
 
 class LaunchCanaryOperator(StationOperator):
@@ -45,7 +69,7 @@ class LaunchCanaryOperator(StationOperator):
             self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
             return dict(earlier)
         fleet = Fenced(self.fleet(region), fence(context))
-        goal = self.goal(context, fleet.view_cluster(self.cluster(region)))
+        goal = self.goal(context)
         Account(self.log.info).follow(drive_canary(fleet, goal, clock.now))
         view = fleet.view_cluster(goal.cluster)
         soak = describe_soak(view, goal, earlier)
@@ -55,19 +79,15 @@ class LaunchCanaryOperator(StationOperator):
         fleet.tag_group(soak["canary"], {SOAK_END: soak["soak_end"]})
         return soak
 
-    def goal(self, context: Context, view: ClusterView) -> CanaryGoal:
-        """The baseline is what takes most of the traffic now."""
-        from include.redblack import Build, CanaryGoal, GroupTemplate, enabled_groups
+    def goal(self, context: Context) -> CanaryGoal:
+        from include.redblack import Build, CanaryGoal, GroupTemplate
 
         prod, delivery = self.application.prod, self.selected(context)
         region = delivery.canary_region
-        running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
-        if running is None:
-            raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
         return CanaryGoal(
-            cluster=view.cluster,
+            cluster=self.cluster(region),
             canary=Build(image_in(context, region), delivery.version, delivery.commit),
-            baseline=Build.of_group(running),
+            baseline=Build(**result_of(context, CHOOSE_BASELINE)["build"]),
             run=delivery.run_key,
             template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
             size=prod.canary.size,

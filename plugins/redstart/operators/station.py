@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SELECT_COMMIT = "build.select_commit"
 BAKE_IMAGE = "build.bake_image"
 BUILD_ARTIFACT = "build.build_artifact"
+CHOOSE_BASELINE = "canary.choose_baseline"
 LAUNCH_CANARY = "canary.launch_canary"
 
 

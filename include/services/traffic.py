@@ -1,0 +1,207 @@
+"""Live traffic for the demo: one open-loop generator per region, all in one process, every request counted.
+
+    python -m include.services.traffic
+
+It asks AWS where the load balancer of each region is, waits until the application answers there, and sends what the
+application's own traffic.toml says clients ask for. Counters survive a restart in <home>/traffic.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import signal
+import sys
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from include.errors import ConfigError, RedstartError, RefusedError
+from include.loadgen import Counters, Generator, Mix, Plan, Target, new_event_loop
+from include.services.settings import PROJECT, Settings
+from include.services.traffic_counts import Ledger
+from include.services.traffic_http import serve
+
+LOAD_BALANCER = "api-main"
+HEALTH_PATH = "/healthcheck"
+MIX_FILE = PROJECT / "examples" / "api" / "traffic.toml"
+TIMEOUT_SECONDS = 10.0
+MAX_RPS = 5000.0
+LOOK_SECONDS = 0.5
+WRITE_SECONDS = 1.0
+GRACE_SECONDS = 2.0
+ANSWERS_WANTED = 3
+
+
+class Traffic:
+    """The generators of all regions, and the board that the HTTP server shows."""
+
+    def __init__(self, settings: Settings, mix: Mix) -> None:
+        self.settings, self.mix = settings, mix
+        self.rps = read_rates(settings.traffic_rps)
+        self.generators: dict[str, Generator] = {}
+        self.waiting_for = dict.fromkeys(self.rps, "its load balancer")
+        self.stop = asyncio.Event()
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger(settings.home / "traffic.json", datetime.now(UTC))
+
+    async def run(self) -> None:
+        """Until `stop` is set; then what is under way gets up to two seconds."""
+        server = await serve(self, self.settings.traffic_port)
+        writing = asyncio.create_task(self._write_regularly())
+        try:
+            await asyncio.gather(*(self._run_region(region) for region in self.rps))
+        finally:
+            server.close()
+            writing.cancel()
+            self._write()
+
+    def health(self) -> tuple[bool, Mapping[str, Any]]:
+        """Up when every region gets its requests."""
+        return not self.waiting_for, {"waiting_for": self.waiting_for}
+
+    def counters(self) -> Mapping[str, Any]:
+        samples = {region: generator.failures for region, generator in self.generators.items()}
+        return self.ledger.report(self._now(), self.rps, samples)
+
+    def set_rps(self, wished: Mapping[str, object]) -> Mapping[str, float]:
+        rates = {region: _rate(region, value) for region, value in wished.items()}
+        if unknown := set(rates) - set(self.rps):
+            raise RefusedError(f"no traffic in {', '.join(sorted(unknown))}; there is {', '.join(self.rps)}")
+        for region, rate in rates.items():
+            self.rps[region] = rate
+            if region in self.generators:
+                self.generators[region].set_rps(rate)
+        return self.rps
+
+    async def _run_region(self, region: str) -> None:
+        target = await self._await_target(region)
+        if target is None:
+            return
+        seed = list(self.rps).index(region)
+        plan = Plan((target,), self.rps[region], self.mix, seed=seed, timeout_seconds=TIMEOUT_SECONDS)
+        self.generators[region] = Generator(plan)
+        del self.waiting_for[region]
+        print(f"traffic: {self.rps[region]:g} requests/s to {target.host}:{target.port} ({region})", flush=True)
+        await self.generators[region].run(self.stop, grace_seconds=GRACE_SECONDS)
+
+    async def _await_target(self, region: str) -> Target | None:
+        """Where the region's application answers; None when the service is stopped before."""
+        target: Target | None = None
+        answers = 0
+        while not self.stop.is_set():
+            target = target or await asyncio.to_thread(find_target, self.settings, region)
+            if target is not None:
+                self.waiting_for[region] = f"an answer of {target.host}:{target.port}"
+                answers = answers + 1 if await asyncio.to_thread(does_answer, target) else 0
+            if target is not None and answers >= ANSWERS_WANTED:
+                return target
+            if not answers:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stop.wait(), LOOK_SECONDS)
+        return None
+
+    async def _write_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            try:
+                self._write()
+            except OSError as error:  # a full disk must not end the traffic
+                print(f"traffic: counters are not kept: {error}", file=sys.stderr, flush=True)
+
+    def _write(self) -> None:
+        self.ledger.write(self.counters(), self._now())
+
+    def _now(self) -> dict[str, Counters]:
+        return {region: self.generators[region].counters() for region in self.rps if region in self.generators}
+
+
+def read_rates(text: str) -> dict[str, float]:
+    """`us-east-1=140,eu-west-1=50` -> requests per second by region."""
+    rates = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        region, _, value = part.partition("=")
+        try:
+            rates[region.strip()] = _rate(region, float(value))
+        except (ValueError, RefusedError) as error:
+            raise ConfigError(str(error), source="REDSTART_TRAFFIC_RPS", value=part) from error
+    return rates
+
+
+def _rate(region: str, value: object) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not isfinite(value)
+        or not 0 <= value <= MAX_RPS
+    ):
+        raise RefusedError(f"{region}: requests per second must be a number from 0 to {MAX_RPS:g}")
+    return float(value)
+
+
+def read_mix(path: Path = MIX_FILE) -> Mix:
+    """What clients ask for, from the application's own file."""
+    try:
+        return Mix.from_document(tomllib.loads(path.read_text("utf-8")), source=str(path))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", source=str(path)) from error
+
+
+def find_target(settings: Settings, region: str) -> Target | None:
+    """Address and port of the region's load balancer, from AWS; None while there is none or AWS does not answer."""
+    client = boto3.client(
+        "elbv2",
+        region_name=region,
+        endpoint_url=settings.cloud_url,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - the local cloud checks no signature
+        config=Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1}),
+    )
+    try:
+        balancers = client.describe_load_balancers(Names=[LOAD_BALANCER])["LoadBalancers"]
+        listeners = client.describe_listeners(LoadBalancerArn=balancers[0]["LoadBalancerArn"])["Listeners"]
+        return Target(balancers[0]["DNSName"], int(listeners[0]["Port"]))
+    except (BotoCoreError, ClientError, LookupError):
+        return None
+    finally:
+        client.close()
+
+
+def does_answer(target: Target) -> bool:
+    """Whether an instance answers behind the balancer (which itself answers 503 while it has none)."""
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=2)
+    try:
+        connection.request("GET", HEALTH_PATH)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def main() -> int:
+    async def live(settings: Settings) -> None:
+        traffic = Traffic(settings, read_mix())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, traffic.stop.set)
+        await traffic.run()
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(live(Settings()))
+    except RedstartError as error:
+        print(f"traffic: {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
