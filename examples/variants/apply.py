@@ -109,7 +109,8 @@ BAD = {
             ),
         ),
         "Ask ratings in smaller batches",
-        "Small batches hit the cache of ratings more often than large ones, since\nmore pages have the same five titles.",
+        "Small batches hit the cache of ratings more often than large ones, since\n"
+        "more pages have the same five titles.",
     ),
 }
 

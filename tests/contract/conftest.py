@@ -1,5 +1,13 @@
 """The contract of the local cloud, asked through boto3, in no-process mode."""
 
-from tests.support.local_cloud import local_cloud, local_cloud_server
+import pytest
+
+from tests.support.cloud_things import Things
+from tests.support.local_cloud import LocalCloud, local_cloud, local_cloud_server
 
 __all__ = ["local_cloud", "local_cloud_server"]
+
+
+@pytest.fixture
+def things(local_cloud: LocalCloud) -> Things:
+    return Things(local_cloud)
