@@ -48,11 +48,12 @@ BAD = {
             ),
             (
                 f"{APP}/endpoints.py",
-                "        answers = await asyncio.gather(*(dependency.fetch(items) for dependency in layer))\n",
+                "        under_way = [dependency.fetch(items) for dependency in layer]\n"
+                "        answers = [await one for one in under_way]\n",
                 "        answers: list[bool] = []\n"
                 "        for place in range(0, len(layer), CALLS_AT_ONCE):\n"
-                "            some = layer[place : place + CALLS_AT_ONCE]\n"
-                "            answers += await asyncio.gather(*(dependency.fetch(items) for dependency in some))\n",
+                "            under_way = [dependency.fetch(items) for dependency in layer[place : place + CALLS_AT_ONCE]]\n"
+                "            answers += [await one for one in under_way]\n",
             ),
         ),
         "Ask two backing services at a time",

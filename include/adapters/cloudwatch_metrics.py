@@ -6,7 +6,7 @@ which also wants `max_pool_connections` >= 4. Nothing here knows which cloud ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -49,6 +49,7 @@ class _Query:
     name: str
     namespace: str
     dimensions: Mapping[str, str]
+    stat: str
     row: tuple[int, int]
 
 
@@ -59,7 +60,6 @@ class _Grid:
     start: datetime
     step_seconds: int
     values: npt.NDArray[np.float64]
-    stat: str
     errors: dict[str, str] = field(default_factory=dict)
     refused_calls: int = 0
 
@@ -100,20 +100,22 @@ class CloudWatchMetrics:
         start: datetime,
         end: datetime,
         step_seconds: int,
-        stat: str = "Average",
+        stat: str | Callable[[str], str] = "Average",
     ) -> MetricGrid:
         """Every name in every scope (label -> exact dimensions) over the whole steps inside [start, end).
 
         Steps lie on multiples of `step_seconds` since the epoch, so the grid may begin up to one step after `start`.
+        `stat` is CloudWatch's word for what to make of a step's samples, for all names or name by name.
         CloudWatch serves steps under 60 s for 3 hours only: older ones are NaN. A name whose query is refused in any
         scope is NaN in all and stands in `errors`. Raises ConfigError for a step that CloudWatch does not know or
         times without zone, RetryableError where it did not answer, RefusedError where it refuses altogether.
         """
         first, points = _whole_steps(start, end, step_seconds)
         values = np.full((len(scopes), len(names), points), np.nan)
-        grid = _Grid(first, step_seconds, values, stat)
+        grid = _Grid(first, step_seconds, values)
+        stat_of = stat if callable(stat) else lambda _name: stat
         queries = [
-            _Query(name, namespace, dimensions, (scope_index, name_index))
+            _Query(name, namespace, dimensions, stat_of(name), (scope_index, name_index))
             for name_index, name in enumerate(names)
             for scope_index, dimensions in enumerate(scopes.values())
         ]
@@ -192,7 +194,7 @@ def _whole_steps(start: datetime, end: datetime, step_seconds: int) -> tuple[dat
 
 def _to_query(query_id: str, query: _Query, grid: _Grid) -> dict[str, Any]:
     metric = {"Namespace": query.namespace, "MetricName": query.name, "Dimensions": _as_list(query.dimensions)}
-    return {"Id": query_id, "MetricStat": {"Metric": metric, "Period": grid.step_seconds, "Stat": grid.stat}}
+    return {"Id": query_id, "MetricStat": {"Metric": metric, "Period": grid.step_seconds, "Stat": query.stat}}
 
 
 def _instance_query(query_id: str, group: str, instance_id: str) -> dict[str, Any]:

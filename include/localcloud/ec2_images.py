@@ -8,6 +8,7 @@ TagSpecifications; LaunchPermission is stored, but another account sees nothing;
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -19,11 +20,11 @@ from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter
 
-from include.errors import RedstartError
 from include.localcloud.clock import utc
 from include.localcloud.moto_library import find_backend, made_backends
 from include.localcloud.stage import current
 
+log = logging.getLogger(__name__)
 TagSpecifications = Iterable[Mapping[str, Any]]
 
 
@@ -161,8 +162,7 @@ class ImagesBackend(AmiBackend):
         if error is None:
             image.content_id, image.state = snapshot.result(), "available"
             return
-        if not isinstance(error, RedstartError | OSError):
-            raise error
+        log.error("no image %s of %s: %r", image.id, image.instance_id, error)
         image.state, image.state_reason = "failed", {"Code": "Server.InternalError", "Message": str(error)}
 
     def _begin(self, image: Any, content_id: str, tags: Mapping[str, str]) -> None:

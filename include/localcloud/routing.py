@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from include.errors import RedstartError
@@ -56,9 +57,9 @@ class Routers:
         return self._of((account, region))
 
     def close(self) -> None:
-        for router in self._routers.values():
-            router.close()
-        self._routers.clear()
+        routers, self._routers = list(self._routers.values()), {}
+        with ThreadPoolExecutor(max(1, len(routers)), thread_name_prefix="close") as pool:
+            list(pool.map(lambda router: router.close(), routers))
         self._applied.clear()
 
     def _of(self, place: Place) -> Router:

@@ -65,8 +65,7 @@ def group_spec(group: Any, targets: Targets, ec2_backend: Any) -> TargetGroupSpe
 
 
 def _address(target_id: str, ec2_backend: Any) -> str:
-    """Of an instance; a target of type `ip` is its own address."""
+    """Of an instance, or of a target of type `ip`; empty outside of 127.x, where nothing can listen."""
     instance = ec2_backend.get_instance_by_id(target_id)
-    if instance is None:
-        return target_id if target_id.startswith("127.") else ""
-    return str(instance.private_ip)
+    address = target_id if instance is None else str(instance.private_ip)
+    return address if address.startswith("127.") else ""

@@ -89,6 +89,7 @@ class Metrics:
         start: datetime,
         end: datetime,
         step_seconds: int,
+        stat: object = "Average",
     ) -> MetricGrid:
         self.fetches.append((tuple(scopes), start, end, step_seconds))
         order = [self.pairs.names.index(name) for name in names]

@@ -81,10 +81,9 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
 
     before = demo.counters()
     assert before is not None
-    known = {run.run_id for run in demo.api.runs(DAG_ID)}
     repository = demo.settings.git_root / "api"
     commit = push_variant(repository, demo.settings.home / "worktree", "good", 1)
-    run = wait_for(lambda: demo._new_run(known), 60, "the commit starts a run")
+    run = wait_for(lambda: demo.run_of(commit), 60, "the commit starts a run")
 
     def soaks() -> bool:
         states = {task.task_id: task.state for task in demo.api.tasks(DAG_ID, run.run_id)}
@@ -96,7 +95,7 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
     kill_and_await(demo, "scheduler")
     end = datetime.fromisoformat(promised["soak_end"])
     killed = kill_the_judging_task(demo, run.run_id)
-    followed = demo.follow(commit, known)
+    followed = demo.follow(commit)
     outcome = demo.judge("good", commit, followed, {}, before)
     assert outcome.problems == ()
     assert demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")["soak_end"] == promised["soak_end"]

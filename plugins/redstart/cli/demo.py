@@ -64,20 +64,19 @@ class Demo:
         """Push one commit and follow its run to the end."""
         before = fleet_view.live_commits(self.views())
         at_start = self.counters() or {}
-        known = {run.run_id for run in self.api.runs(DAG_ID)}
         commit = push_variant(self.settings.git_root / "api", self.settings.home / "worktree", variant, number)
         self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
-        run = self.follow(commit, known)
+        run = self.follow(commit)
         return self.judge(variant, commit, run, before, at_start)
 
-    def follow(self, commit: Commit, known: set[str]) -> RunState:
-        """Show the run that the commit starts until it ends."""
-        self._await(lambda: self._new_run(known) is not None, COMMIT_TO_RUN_SECONDS, "no run was started by the commit")
+    def follow(self, commit: Commit) -> RunState:
+        """Show the run that took the commit until it ends."""
+        self._await(lambda: self.run_of(commit) is not None, COMMIT_TO_RUN_SECONDS, "no run took the commit")
         deadline = time.monotonic() + RUN_LIMIT_SECONDS
         with Screen(self.console) as screen:
             while time.monotonic() < deadline:
                 try:
-                    run = self._new_run(known)
+                    run = self.run_of(commit)
                     assert run is not None
                     tasks = self.api.tasks(DAG_ID, run.run_id)
                     stages = story.stages(tasks, self.notes(run, tasks), story.now_utc())
@@ -132,7 +131,7 @@ class Demo:
     def reason(self, run: RunState) -> str:
         """The message of the first task that failed, as its log has it."""
         for task in self.api.tasks(DAG_ID, run.run_id):
-            if task.state == "failed":
+            if task.state == "failed" and task.task_id != "build.merge_back":
                 lines = [line for line in self.api.log(DAG_ID, run.run_id, task) if line.strip()]
                 telling = [line for line in lines if "no-go" in line.lower() or "Error" in line or "failed" in line]
                 return f"{task.task_id}: {(telling or lines or ['no log'])[-1][:600]}"
@@ -158,8 +157,13 @@ class Demo:
         value = self.api.result(DAG_ID, run.run_id, "canary.analyze_canary")
         return value if isinstance(value, dict) else None
 
-    def _new_run(self, known: set[str]) -> RunState | None:
-        return next((run for run in self.api.runs(DAG_ID) if run.run_id not in known), None)
+    def run_of(self, commit: Commit) -> RunState | None:
+        """The newest run that selected this commit."""
+        for run in self.api.runs(DAG_ID):
+            selected = self.api.result(DAG_ID, run.run_id, "build.select_commit")
+            if isinstance(selected, dict) and selected.get("commit") == commit.sha:
+                return run
+        return None
 
     @staticmethod
     def _await(condition: Any, seconds: float, otherwise: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ def view_regions(environment: dict[str, str], app: str, stack: str, regions: Seq
     os.environ.update(environment)  # before airflow is first imported: it reads its settings then
     from redstart.hooks.fleet import FleetHook
 
+    logging.getLogger("airflow").setLevel(logging.WARNING)  # each client says where its credentials are from
     hook = FleetHook()
     return [hook.fleet(region).view_cluster(ClusterRef(app, stack, region)) for region in regions]
 

@@ -15,10 +15,12 @@ TITLES: Mapping[str, str] = {
     "build.build_artifact": "build the artifact",
     "build.run_unit_tests": "run the unit tests",
     "build.bake_image": "bake the image, copy it to every region",
+    "canary.choose_baseline": "choose the baseline",
     "canary.launch_canary": "launch canary and baseline",
     "canary.analyze_canary": "soak and judge",
     "canary.stop_canary": "end canary and baseline",
     "gate_score": "gate",
+    "order_regions": "order the regions",
     "push.push_red_black": "red/black push",
     "finish": "say what runs where",
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import conf
 
 from include.errors import RefusedError
-from redstart.operators.judgement import CanaryRecord, sentence_of
+from redstart.operators.judgement import CanaryRecord, StoppedContent, sentence_of
 from redstart.operators.station import StationOperator, image_in
 from redstart.ui.links import CanaryReportLink
 
@@ -38,6 +38,8 @@ class GateScoreOperator(StationOperator):
         verdict, decision = record.judge(pairs)
         summary = record.summary(verdict, decision)
         if not decision.go:
+            if decision.outcome == "no-go":
+                StoppedContent(installation.results(), self.app).note(delivery, summary)
             reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
             where = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{summary['report']}"
             raise RefusedError(f"{sentence_of(summary)}. Production is untouched.\n{reasons}\nReport: {where}")

@@ -15,7 +15,7 @@ from include.apps.delivery import Delivery
 from redstart.ui.links import canary_file, report_url
 
 if TYPE_CHECKING:
-    from include.canary import GateDecision, MetricPairs, Verdict
+    from include.canary import GateDecision, JudgeConfig, MetricPairs, Verdict
     from redstart.hooks.installation import ResultStore
 
 PAIR, VERDICT, REPORT = "pair.npz", "verdict.json", "report.html"
@@ -43,13 +43,12 @@ class CanaryRecord:
 
     def judge(self, pairs: MetricPairs) -> tuple[Verdict, GateDecision]:
         """Judge by today's settings; verdict and report are kept, over any earlier ones."""
-        from include.canary import Thresholds, decide, parse_judge_config, verdict_json
+        from include.canary import Thresholds, decide, verdict_json
         from include.canary.judge import judge
         from include.reports.canary import render_canary_report
 
         prod = self._app.prod
-        text, source = read_fragment(prod.canary.judge_file)
-        config = parse_judge_config(text, source=source).with_evidence(self._evidence)
+        config = judge_settings(self._app).with_evidence(self._evidence)
         thresholds = Thresholds(go=prod.gate_threshold, marginal=min(75.0, prod.gate_threshold))
         verdict = judge(config, thresholds, pairs)
         decision = decide(verdict, prod.gate_threshold)
@@ -89,6 +88,33 @@ class CanaryRecord:
 
     def _name(self, name: str) -> str:
         return canary_file(self._app.name, self._delivery.run_key, name)
+
+
+def judge_settings(app: App) -> JudgeConfig:
+    """How the application's metrics are judged; ConfigError names file, key and value."""
+    from include.canary.config import parse_judge_config
+
+    text, source = read_fragment(app.prod.canary.judge_file)
+    return parse_judge_config(text, source=source)
+
+
+class StoppedContent:
+    """Which contents (git trees) of an application a canary has stopped: one small file each."""
+
+    def __init__(self, results: ResultStore, app: str) -> None:
+        self._results, self._app = results, app
+
+    def note(self, delivery: Delivery, summary: Mapping[str, Any]) -> None:
+        """Keep that the delivery's content was a no-go; the latest word stands."""
+        word = {"schema": 1, "run": delivery.run_key, "commit": delivery.commit, "report": summary["report"]}
+        self._results.write(self._name(delivery.tree), json.dumps(word).encode())
+
+    def find(self, tree: str) -> dict[str, Any] | None:
+        name = self._name(tree)
+        return dict(json.loads(self._results.read(name))) if self._results.has(name) else None
+
+    def _name(self, tree: str) -> str:
+        return f"stopped/{self._app}/{tree}.json"
 
 
 def sentence_of(summary: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.apps.delivery import Delivery, choose_canary_region, order_regions, word_if_live
 from include.errors import RefusedError
 from include.fleet import ClusterView
+from redstart.operators.judgement import StoppedContent
 from redstart.operators.station import StationOperator, key_of_run
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class SelectCommitOperator(StationOperator):
     """Take the newest commit of the prod branch (or the one named in the form) if it is not yet live everywhere.
 
     **Nothing new**: when its content already serves in every region of this run, everything after is skipped and
-    the run succeeds; XCom `word` says so.
+    the run succeeds; XCom `word` says so. The same when a canary has stopped this content before: a branch's event
+    and the clock do not try it again. A person does, by starting a run.
 
     **Retry and clear**: looks at the branch and at what is live again, so a cleared run may take a newer commit.
     """
@@ -34,7 +36,7 @@ class SelectCommitOperator(StationOperator):
         info = repository.commit_info(commit)
         regions = order_regions(app.prod, context["params"].get("regions"))
         live = self.live_trees(repository, regions)
-        if word := word_if_live(live, info.tree, commit):
+        if word := word_if_live(live, info.tree, commit) or self.word_if_stopped(context, info.tree, commit):
             context["ti"].xcom_push(key="word", value=word)
             raise AirflowSkipException(word)
         self.log.info("%s by %s: %s; live now: %s", info.short, info.author, info.subject, live)
@@ -50,6 +52,16 @@ class SelectCommitOperator(StationOperator):
             regions=regions,
             canary_region=choose_canary_region(app.prod, regions),
         ).to_xcom()
+
+    def word_if_stopped(self, context: Context, tree: str, commit: str) -> str | None:
+        """Why a canary's no-go keeps this content from being tried again, or None."""
+        stopped = StoppedContent(self.installation.results(), self.app).find(tree)
+        if stopped is None or stopped["run"] == key_of_run(context) or context["dag_run"].run_type == "manual":
+            return None
+        return (
+            f"Nothing new: a canary stopped what {commit[:10]} contains (run {stopped['run']}, "
+            f"{stopped['report']}). A run started by hand tries it again."
+        )
 
     def live_trees(self, repository: GitRepository, regions: Sequence[str]) -> dict[str, str | None]:
         """Region -> the content that takes its traffic; None where that is not one known content."""

@@ -13,7 +13,7 @@ from include.apps import load_app
 from redstart.hooks.fleet import FleetHook
 from redstart.hooks.installation import InstallationHook
 from redstart.operators import clock
-from redstart.operators.judgement import CanaryRecord, sentence_of
+from redstart.operators.judgement import CanaryRecord, judge_settings, sentence_of
 from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
 from redstart.operators.station import LAUNCH_CANARY, result_of, selected
 from redstart.triggers.canary_soak import CanarySoakTrigger
@@ -97,7 +97,13 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         began = time.monotonic()
         namespace = settings.canary.namespace
         names = sorted({name for scope in scopes.values() for name in store.discover(namespace, scope)})
-        grid = store.fetch(names, namespace, scopes, start, end, step_seconds)
+        rules = judge_settings(load_app(self.app))
+
+        def stat_of(name: str) -> str:
+            """Events of a group add up over its instances; levels are averaged."""
+            return "Sum" if rules.rules[rules.rule_index(name)].kind == "count" else "Average"
+
+        grid = store.fetch(names, namespace, scopes, start, end, step_seconds, stat_of)
         self.log.info(
             "%d series of both groups every %d s, in %.1f s", len(names), step_seconds, time.monotonic() - began
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -88,6 +87,7 @@ async def ask_layers(layers: Sequence[Sequence[Dependency]], items: int) -> list
     """Ask layer after layer; the names of the backing services that did not answer."""
     missing: list[str] = []
     for layer in layers:
-        answers = await asyncio.gather(*(dependency.fetch(items) for dependency in layer))
+        under_way = [dependency.fetch(items) for dependency in layer]
+        answers = [await one for one in under_way]
         missing += [dependency.name for dependency, is_there in zip(layer, answers, strict=True) if not is_there]
     return missing
