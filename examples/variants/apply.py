@@ -52,7 +52,8 @@ BAD = {
                 "        answers = [await one for one in under_way]\n",
                 "        answers: list[bool] = []\n"
                 "        for place in range(0, len(layer), CALLS_AT_ONCE):\n"
-                "            under_way = [dependency.fetch(items) for dependency in layer[place : place + CALLS_AT_ONCE]]\n"
+                "            some = layer[place : place + CALLS_AT_ONCE]\n"
+                "            under_way = [dependency.fetch(items) for dependency in some]\n"
                 "            answers += [await one for one in under_way]\n",
             ),
         ),

@@ -21,7 +21,7 @@ from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter
 
 from include.localcloud.clock import utc
-from include.localcloud.moto_library import find_backend, made_backends
+from include.localcloud.moto_library import made_backends
 from include.localcloud.stage import current
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class ImagesBackend(AmiBackend):
         exec_users: list[str] | None = None,
         owners: list[str] | None = None,
     ) -> list[Ami]:
-        shared = [image for image in self._others() if _is_shared_with(image, self.account_id)]
+        shared = [image for image in self._others() if _names(image, self.account_id)]
         if ami_ids and (gone := [ami_id for ami_id in ami_ids if ami_id in self.deleted_amis]):
             raise UnvailableAMIIdError(gone[0])
         if ami_ids:
@@ -193,11 +193,8 @@ class ImagesBackend(AmiBackend):
 
 
 def _names(image: Any, account: str) -> bool:
+    """Whether a launch permission names the account (its owner needs none)."""
     return any(one.get("UserId") == account or one.get("Group") == "all" for one in image.launch_permissions)
-
-
-def _is_shared_with(image: Any, account: str) -> bool:
-    return _names(image, account)
 
 
 class ImagesResponse(AmisResponse):
@@ -236,7 +233,3 @@ def register_base_image(account: str, region: str, name: str, content_id: str) -
     image = backend.register_image(name, "base image of the local cloud", content_id=content_id)
     image.state = "available"
     return str(image.id)
-
-
-def find_images_backend(account: str, region: str) -> Any | None:
-    return find_backend(ec2_backends, account, region)

@@ -109,7 +109,7 @@ class _Check:
 class RecordRouter:
     """`Router` in memory. A target's answer must stay the same for (threshold - 1) intervals to count.
 
-    `rps` is the pretended traffic on each listener, shared by the weights of the groups with a healthy target.
+    `rps` is the pretended traffic on each listener, shared by the groups' weights.
     """
 
     def __init__(self, clock: Clock, machines: RecordMachines) -> None:

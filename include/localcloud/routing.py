@@ -35,17 +35,23 @@ class Routers:
         self._factory = factory
         self._routers: dict[Place, Router] = {}
         self._applied: dict[Place, RouterSpec] = {}
+        self._told: dict[Place, str] = {}
 
     def apply(self, specs: Mapping[Place, RouterSpec]) -> None:
+        """A router begins with the first listener that forwards to a group: a region without any needs no process."""
         for place, spec in specs.items():
-            if spec == self._applied.get(place, RouterSpec()):
+            is_needed = bool(spec.target_groups) or place in self._applied
+            if not is_needed or spec == self._applied.get(place):
                 continue
             try:
                 self._of(place).apply(spec.target_groups, spec.listeners)
-            except RedstartError as error:  # an address in use: told again at every change, tried at every step
-                log.error("router of %s in %s: %s", *place, error)
+            except RedstartError as error:  # an address in use: tried again at every step, told once
+                if self._told.get(place) != str(error):
+                    log.error("router of %s in %s: %s", *place, error)
+                self._told[place] = str(error)
                 continue
             self._applied[place] = spec
+            self._told.pop(place, None)
 
     def read_health(self) -> dict[Place, Mapping[tuple[str, str], TargetHealth]]:
         return {place: router.health() for place, router in self._routers.items()}

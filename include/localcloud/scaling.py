@@ -26,9 +26,15 @@ class ScalingResponse(AutoScalingResponse):
     autoscaling_backend: Any  # moto's property, narrowed to ours by `install`
 
     def describe_auto_scaling_groups(self) -> ActionResult:
-        if self._get_int_param("MaxRecords", 50) > 100:
+        """moto's token is a group's name, and the group may be gone when it comes back."""
+        size = self._get_int_param("MaxRecords", 50)
+        if size > 100:
             raise ValidationError("MaxRecords must be at most 100")
-        return super().describe_auto_scaling_groups()
+        names, filters = self._get_param("AutoScalingGroupNames", []), self._get_param("Filters", [])
+        found = self.autoscaling_backend.describe_auto_scaling_groups(names, filters=filters)
+        start = self._page_start()
+        more = str(start + size) if len(found) > start + size else None
+        return ActionResult({"AutoScalingGroups": found[start : start + size], "NextToken": more})
 
     def describe_scaling_activities(self) -> ActionResult:
         name = self._get_param("AutoScalingGroupName")

@@ -17,8 +17,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from examples.create_repository import create_repository
 
+from examples.create_repository import create_repository
 from include.adapters.artifact_store import Artifact as StoredArtifact
 from include.adapters.artifact_store import ArtifactStore, bucket_name
 from include.adapters.aws_fleet import AwsFleet

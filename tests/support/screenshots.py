@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from redstart.cli.airflow_api import AirflowApi
 
 from include.services.settings import PROJECT, Settings
+from redstart.cli.airflow_api import AirflowApi
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +11,10 @@ from include.fleet import ClusterRef, ClusterView, Group
 
 def view_regions(environment: dict[str, str], app: str, stack: str, regions: Sequence[str]) -> list[ClusterView]:
     """One view per region. `environment` holds the connections (AIRFLOW_CONN_...), as the stack was started with."""
-    os.environ.update(environment)  # before airflow is first imported: it reads its settings then
+    # Before airflow is first imported: it reads its settings then. Each client would say whose credentials it has.
+    os.environ.update({**environment, "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"})
     from redstart.hooks.fleet import FleetHook
 
-    logging.getLogger("airflow").setLevel(logging.WARNING)  # each client says where its credentials are from
     hook = FleetHook()
     return [hook.fleet(region).view_cluster(ClusterRef(app, stack, region)) for region in regions]
 

@@ -51,9 +51,9 @@ class Screen:
         for stage in stages:
             note = stage.note if stage.state == "done" or not stage.note.endswith("left") else ""
             said = (stage.state, note)
-            if stage.state not in {"waiting", "queued"} and self._said.get(stage.title) != said:
+            if stage.state not in {"waiting", "queued", "running"} and self._said.get(stage.title) != said:
                 self._said[stage.title] = said
-                took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "running" else ""
+                took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "soaking" else ""
                 self.console.print(
                     f"{MARKS.get(stage.state, '·')} {stage.title}: {stage.state}{took}{f' - {note}' if note else ''}",
                     markup=False,
