@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     database: str = ""
     boot_seconds: float = 1.0
-    traffic_rps: str = "us-east-1=140,us-west-2=50,eu-west-1=50"
+    traffic_rps: str = "us-east-1=150,us-west-2=100,eu-west-1=100"
     series_period_seconds: int = Field(5, ge=1, le=60)
     soak_seconds: int = 8 * 3600
     evidence: str = "shipped"

@@ -15,6 +15,7 @@ from include.services.processes import is_alive, marked_pids
 from include.services.settings import REGIONS, Settings
 from redstart.cli import fleet_view
 from redstart.cli.demo import DAG_ID, Demo
+from redstart.cli.traffic import shares
 from tests.support.stack import CommandLine, listeners, stack_environment, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
@@ -79,8 +80,7 @@ def test_a_second_start_is_refused_with_one_sentence(demo: Demo, environment: di
 def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) -> None:
     from redstart.cli.commit import push_variant
 
-    before = demo.counters()
-    assert before is not None
+    demo.marks.keep("start", demo.counters())
     repository = demo.settings.git_root / "api"
     commit = push_variant(repository, demo.settings.home / "worktree", "good", 1)
     run = wait_for(lambda: demo.run_of(commit), 60, "the commit starts a run")
@@ -96,13 +96,16 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
     end = datetime.fromisoformat(promised["soak_end"])
     killed = kill_the_judging_task(demo, run.run_id)
     followed = demo.follow(commit)
-    outcome = demo.judge("good", commit, followed, {}, before)
+    outcome = demo.judge("good", commit, followed, {})
     assert outcome.problems == ()
     assert demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")["soak_end"] == promised["soak_end"]
     gate = next(task for task in demo.api.tasks(DAG_ID, run.run_id) if task.task_id == "gate_score")
     assert gate.started_at is not None
     assert (gate.started_at - end).total_seconds() <= 60
     assert killed, "the judging task was never seen at work"
+    parts = shares(demo.marks.at("soak"), demo.soak_last, REGIONS[0])
+    for role in ("canary", "baseline"):
+        assert abs(parts[promised[role]] - 15) < 1, parts
     verdict = demo._verdict(followed)
     assert verdict is not None
     assert verdict["judged"] >= 1000

@@ -87,7 +87,7 @@ class AirflowApi:
         """The messages of a task's last try."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
         body = self._get(path, map_index=task.map_index, full_content="true")
-        return [str(line.get("event", "")) if isinstance(line, dict) else str(line) for line in body["content"]]
+        return [said for line in body["content"] for said in _said(line)]
 
     def _get(self, path: str, **params: Any) -> Any:
         response = self._request("GET", path, params=params)
@@ -107,6 +107,14 @@ class AirflowApi:
         response = self._client.post("/auth/token", json=self._login)
         response.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+
+
+def _said(line: Any) -> list[str]:
+    """A log line's message, and the words of the error that came with it."""
+    if not isinstance(line, dict):
+        return [str(line)]
+    errors = [str(error.get("exc_value", "")) for error in line.get("error_detail") or ()]
+    return [str(line.get("event", "")), *errors]
 
 
 def _moment(text: str | None) -> datetime | None:

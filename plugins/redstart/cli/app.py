@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from enum import StrEnum
 from types import FrameType
@@ -18,7 +19,8 @@ from include.services.settings import REGIONS, Settings
 from redstart.cli.stack_process import StackProcess, read_state
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
-console = Console(highlight=False)
+PLAIN_WIDTH = 150  # a pipe or a log has no width of its own
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 complaints = Console(stderr=True, highlight=False)
 
 

@@ -20,8 +20,10 @@ from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
 from redstart.cli.commit import Commit, push_variant
 from redstart.cli.screen import Screen, fleet_table
 from redstart.cli.stack_process import StackProcess
+from redstart.cli.traffic import Counters, Marks, sent_and_failed, shares
 
 DAG_ID = "api_prod"
+CANARY_REGION = REGIONS[0]
 RUN_LIMIT_SECONDS = 1500
 DEMO_SOAK_SECONDS = 240
 COMMIT_TO_RUN_SECONDS = 90
@@ -44,6 +46,8 @@ class Demo:
         self.settings, self.console = settings, console
         self.stack = StackProcess(settings)
         self._api: AirflowApi | None = None
+        self.marks = Marks()
+        self.soak_last: Counters | None = None
 
     def start(self) -> None:
         self.console.print("Starting the local cloud, the application in three regions, Airflow ...", highlight=False)
@@ -63,11 +67,12 @@ class Demo:
     def deliver(self, variant: str, number: int) -> Outcome:
         """Push one commit and follow its run to the end."""
         before = fleet_view.live_commits(self.views())
-        at_start = self.counters() or {}
+        self.marks = Marks()
+        self.marks.keep("start", self.counters())
         commit = push_variant(self.settings.git_root / "api", self.settings.home / "worktree", variant, number)
         self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
         run = self.follow(commit)
-        return self.judge(variant, commit, run, before, at_start)
+        return self.judge(variant, commit, run, before)
 
     def follow(self, commit: Commit) -> RunState:
         """Show the run that took the commit until it ends."""
@@ -83,7 +88,9 @@ class Demo:
                 except httpx.HTTPError:
                     time.sleep(1)
                     continue
-                screen.show(f"{DAG_ID} {run.run_id}  {commit.sha[:10]} {commit.subject}", stages, self.counters())
+                counters = self.counters()
+                self.mark(tasks, counters)
+                screen.show(f"{DAG_ID} {run.run_id}  {commit.sha[:10]} {commit.subject}", stages, counters)
                 if run.state in {"success", "failed"}:
                     return run
                 time.sleep(1)
@@ -99,28 +106,36 @@ class Demo:
             notes["canary.analyze_canary"] = story.score_note(self._verdict(run))
         return notes
 
-    def judge(
-        self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any], at_start: Mapping[str, Any]
-    ) -> Outcome:
+    def mark(self, tasks: list[TaskState], counters: Counters | None) -> None:
+        """Keep the counters of the moments that are told at the end."""
+        for task in tasks:
+            if task.task_id == "canary.analyze_canary" and task.state == "deferred":
+                self.marks.keep("soak", counters)
+            if task.task_id == "canary.stop_canary" and task.started_at is None:
+                self.soak_last = counters
+            if task.task_id == "push.push_red_black" and task.started_at is not None:
+                self.marks.keep("push", counters)
+
+    def judge(self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any]) -> Outcome:
         """Compare the end with what the variant should have led to."""
-        views, verdict = self.views(), self._verdict(run)
-        live, counters = fleet_view.live_commits(views), self.counters() or {"total": {"failed": -1, "sent": 0}}
-        failed = counters["total"]["failed"] - int(at_start.get("total", {}).get("failed", 0))
-        sent = counters["total"]["sent"] - int(at_start.get("total", {}).get("sent", 0))
-        problems = []
+        views, verdict, after = self.views(), self._verdict(run), self.counters()
+        live = fleet_view.live_commits(views)
+        counted = sent_and_failed(self.marks.at("start"), after)
+        problems = [] if counted else ["the generator began anew: nobody counted all requests"]
+        failed = counted[1] if counted else -1
         if variant == "good":
             if run.state != "success":
                 problems.append(f"the run ended as {run.state}: {self.reason(run)}")
             problems += [f"{region} does not run the new commit" for region, c in live.items() if c != {commit.sha}]
             if failed:
-                problems.append(f"{failed} requests failed: {counters.get('failures', [])[:3]}")
+                problems.append(f"{failed} requests failed: {(after or {}).get('failures', [])[:3]}")
         else:
             if run.state != "failed":
                 problems.append(f"the canary did not stop the commit: the run ended as {run.state}")
             problems += [f"{region} no longer runs what it ran" for region, c in live.items() if c != before[region]]
         self.console.print()
         self.console.print(fleet_table(fleet_view.rows(views)))
-        self.console.print(f"\nRequests during the run: {sent:,}, failed: {failed:,}", highlight=False)
+        self.say_traffic(after)
         score = float(verdict["score"]) if verdict else None
         if score is not None:
             self.console.print(f"Canary score: {score:.1f}", highlight=False)
@@ -128,13 +143,23 @@ class Demo:
             self.console.print(f"Why it stopped: {self.reason(run)}", markup=False, highlight=False)
         return Outcome(run.state, score, failed, tuple(problems))
 
+    def say_traffic(self, after: Counters | None) -> None:
+        """Requests of the whole run, of the push alone, and how the soak's traffic was shared."""
+        for moment, words in (("start", "the run"), ("push", "the push of all regions")):
+            if counted := sent_and_failed(self.marks.at(moment), after):
+                self.console.print(f"Requests during {words}: {counted[0]:,}, failed: {counted[1]:,}", highlight=False)
+        shared = shares(self.marks.at("soak"), self.soak_last, CANARY_REGION)
+        if shared:
+            words = ", ".join(f"{group} {share:.1f} %" for group, share in shared.items())
+            self.console.print(f"Traffic in {CANARY_REGION} during the soak: {words}", highlight=False)
+
     def reason(self, run: RunState) -> str:
         """The message of the first task that failed, as its log has it."""
         for task in self.api.tasks(DAG_ID, run.run_id):
             if task.state == "failed" and task.task_id != "build.merge_back":
                 lines = [line for line in self.api.log(DAG_ID, run.run_id, task) if line.strip()]
-                telling = [line for line in lines if "no-go" in line.lower() or "Error" in line or "failed" in line]
-                return f"{task.task_id}: {(telling or lines or ['no log'])[-1][:600]}"
+                said = next((line for line in reversed(lines) if not line.startswith("Task ")), "no word in its log")
+                return f"{task.task_id}: {said[:1500]}"
         return "no task failed"
 
     def views(self) -> list[Any]:
