@@ -74,7 +74,8 @@ def main() -> int:
         print("No run to show: start `make demo` first.", file=sys.stderr)
         return 2
     IMAGES.mkdir(parents=True, exist_ok=True)
-    run = runs[0].run_id
+    judged = [run.run_id for run in runs if api.result(DAG_ID, run.run_id, "canary.analyze_canary")]
+    run = (judged or [runs[0].run_id])[0]
     verdict = api.result(DAG_ID, run, "canary.analyze_canary")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

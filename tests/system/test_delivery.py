@@ -49,8 +49,8 @@ def kill_and_await(demo: Demo, name: str) -> None:
     wait_for(lambda: part_pid(demo, name) != first and is_alive(part_pid(demo, name)), 5, f"{name} is back", 0.1)
 
 
-def task_processes(demo: Demo, task_id: str) -> list[int]:
-    """Processes of Airflow's that work on this task now (their titles name it)."""
+def task_processes(demo: Demo, instance_id: str) -> list[int]:
+    """The process that works on this task instance now: its title is `airflow worker -- <id>`."""
     stack = str(demo.stack.state()["stack"])
     found = []
     for pid in marked_pids(stack):
@@ -58,7 +58,7 @@ def task_processes(demo: Demo, task_id: str) -> list[int]:
             title = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if task_id.encode() in title:
+        if instance_id.encode() in title:
             found.append(pid)
     return found
 
@@ -115,12 +115,13 @@ def kill_the_judging_task(demo: Demo, run_id: str) -> int:
     """kill -9 of the process that judges, once; its pid."""
 
     def judging() -> list[int]:
-        states = {task.task_id: task.state for task in demo.api.tasks(DAG_ID, run_id)}
-        return task_processes(demo, "analyze_canary") if states.get("canary.analyze_canary") == "running" else []
+        tasks = {task.task_id: task for task in demo.api.tasks(DAG_ID, run_id)}
+        task = tasks["canary.analyze_canary"]
+        return task_processes(demo, task.instance_id) if task.state == "running" else []
 
     pids = wait_for(judging, SOAK_SECONDS + 90, "the task judges", 0.05)
-    os.kill(max(pids), signal.SIGKILL)
-    return max(pids)
+    os.kill(pids[0], signal.SIGKILL)
+    return pids[0]
 
 
 def test_a_bad_commit_is_stopped_by_its_canary(demo: Demo) -> None:

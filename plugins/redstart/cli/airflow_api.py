@@ -23,6 +23,7 @@ class TaskState:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     try_number: int = 0
+    instance_id: str = ""
 
     @property
     def is_ended(self) -> bool:
@@ -64,6 +65,7 @@ class AirflowApi:
                 _moment(task["start_date"]),
                 _moment(task["end_date"]),
                 task["try_number"],
+                str(task.get("id", "")),
             )
             for task in body["task_instances"]
         ]
