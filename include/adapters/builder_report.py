@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
-from include.bake import BuildResult, ImageRecipe, read_result
+from include.bake import BuildResult, read_result
 
 
 class Objects(Protocol):
@@ -14,11 +14,6 @@ class Objects(Protocol):
     def read(self, key: str) -> bytes | None: ...
 
     def delete(self, key: str) -> None: ...
-
-
-def report_key(recipe: ImageRecipe) -> str:
-    """The key of this image's report; the same for every try."""
-    return f"bakes/{recipe.app}/{recipe.name}.json"
 
 
 class BuilderReport:

@@ -41,6 +41,11 @@ class ImageRecipe:
         return re.sub(r"[^A-Za-z0-9().\-/_ ]", "_", name)[:128]
 
     @property
+    def report_key(self) -> str:
+        """Where this image's builder reports, below the artifact store's root; the same for every try."""
+        return f"bakes/{self.app}/{self.name}.json"
+
+    @property
     def identity(self) -> dict[str, str]:
         """Tags that say which code is in it: an image that carries them need not be baked again."""
         return {APP: self.app, COMMIT: self.commit, VERSION: self.version}

@@ -24,7 +24,7 @@ from include.adapters.artifact_store import ArtifactStore, bucket_name
 from include.adapters.aws_fleet import AwsFleet
 from include.adapters.aws_images import AwsImages
 from include.adapters.build_process import run_command, sha256_of
-from include.adapters.builder_report import BuilderReport, report_key
+from include.adapters.builder_report import BuilderReport
 from include.adapters.git_repository import GitRepository
 from include.apps import App, load_app
 from include.bake import Artifact, BakeGoal, ImageRecipe, builder_script, drive_bake
@@ -90,10 +90,10 @@ def bake_first_image(app: App, repository: GitRepository, make: Clients) -> tupl
     base = workshops[home].find_base_image(app.bake.base_image)
     recipe = ImageRecipe(app.name, info.version, commit, info.tree, app.source.prod_branch, base.image_id, RUN)
     script = builder_script(
-        recipe, Artifact(store.get_url(stored.key), stored.sha256), store.put_url(report_key(recipe))
+        recipe, Artifact(store.get_url(stored.key), stored.sha256), store.put_url(recipe.report_key)
     )
     goal = BakeGoal(recipe, home, regions, script, app.bake.builder_type, app.bake.share_accounts)
-    end = last_word(drive_bake(workshops, goal, BuilderReport(store, report_key(recipe))))
+    end = last_word(drive_bake(workshops, goal, BuilderReport(store, recipe.report_key)))
     return recipe, dict(end.images)
 
 

@@ -7,10 +7,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from include.services.settings import Settings
+
+if TYPE_CHECKING:
+    from redstart.cli.demo import Demo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +51,24 @@ def stack_environment(home: Path, *, octet: int, soak_seconds: int = 60, evidenc
         "REDSTART_SOAK_SECONDS": str(soak_seconds),
         "REDSTART_EVIDENCE": evidence,
     }
+
+
+@contextmanager
+def running_demo(environment: Mapping[str, str]) -> Iterator[Demo]:
+    """The demo's stack, up, and ended afterwards however the tests went."""
+    from rich.console import Console
+
+    from redstart.cli.demo import Demo
+
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        demo = Demo(Settings(), Console(width=160))
+        try:
+            demo.start()
+            yield demo
+        finally:
+            demo.stack.stop()
 
 
 @dataclass

@@ -9,14 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from include.services.processes import is_alive, marked_pids
-from include.services.settings import REGIONS, Settings
+from include.services.settings import REGIONS
 from redstart.cli import fleet_view
 from redstart.cli.demo import DAG_ID, Demo
 from redstart.cli.traffic import shares
-from tests.support.stack import CommandLine, listeners, stack_environment, wait_for
+from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 SOAK_SECONDS = 60
@@ -29,13 +28,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def demo(environment: dict[str, str]) -> Iterator[Demo]:
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in environment.items():
-            patch.setenv(key, value)
-        demo = Demo(Settings(), Console(width=160))
-        demo.start()
+    with running_demo(environment) as demo:
         yield demo
-        demo.stack.stop()
 
 
 def part_pid(demo: Demo, name: str) -> int:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from rich.console import Console
 
-from include.services.settings import Settings
 from redstart.cli.demo import DEMO_SOAK_SECONDS, Demo
-from tests.support.stack import stack_environment
+from tests.support.stack import running_demo, stack_environment
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 GOOD_COMMITS = 10
@@ -19,13 +17,8 @@ GOOD_COMMITS = 10
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     home = tmp_path_factory.mktemp("soak")
     environment = stack_environment(home, octet=150, soak_seconds=DEMO_SOAK_SECONDS, evidence="shipped")
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in environment.items():
-            patch.setenv(key, value)
-        demo = Demo(Settings(), Console(width=160))
-        demo.start()
+    with running_demo(environment) as demo:
         yield demo
-        demo.stack.stop()
 
 
 def test_ten_good_commits_in_a_row_arrive(demo: Demo) -> None:

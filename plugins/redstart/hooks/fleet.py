@@ -9,6 +9,7 @@ from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
     from include.adapters.artifact_store import ArtifactStore
+    from include.adapters.builder_report import BuilderReport
     from include.adapters.cloudwatch_metrics import CloudWatchMetrics
     from include.fleet import Fleet, ImageWorkshop
 
@@ -41,6 +42,12 @@ class FleetHook(BaseHook):
         from include.adapters.artifact_store import ArtifactStore, bucket_name
 
         return ArtifactStore(self.client("s3", region), bucket_name(account, region))
+
+    def builder_report(self, store: ArtifactStore, key: str) -> BuilderReport:
+        """Where a bake's builder says how it went."""
+        from include.adapters.builder_report import BuilderReport
+
+        return BuilderReport(store, key)
 
     def metrics(self, region: str) -> CloudWatchMetrics:
         """The region's metric store."""

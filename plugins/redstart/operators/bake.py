@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,8 @@ from redstart.operators.station import BUILD_ARTIFACT, StationOperator, fence, r
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.bake import BakeGoal, BuildResult
+    from include.bake import BakeGoal
     from include.fleet import Image
-    from redstart.hooks.fleet import ArtifactStore
 
 
 class BakeImageOperator(StationOperator):
@@ -39,7 +37,7 @@ class BakeImageOperator(StationOperator):
         regions = {home, *self.selected(context).regions}
         workshops = {region: Fenced(self.fleet_hook.workshop(region), beat) for region in regions}
         goal = self.goal(context, home, workshops[home].find_base_image(self.application.bake.base_image))
-        box = BuilderReport(self.artifacts, report_key(goal))
+        box = self.fleet_hook.builder_report(self.artifacts, goal.recipe.report_key)
         done = Account(self.log.info).follow(drive_bake(workshops, goal, box))
         return {"schema": 1, "name": done.name, "images": dict(done.images)}
 
@@ -61,33 +59,7 @@ class BakeImageOperator(StationOperator):
         user_data = builder_script(
             recipe,
             Artifact(self.artifacts.get_url(built["key"]), built["sha256"]),
-            self.artifacts.put_url(report_key(goal)),
+            self.artifacts.put_url(goal.recipe.report_key),
             limit_seconds=app.bake.timeout_seconds,
         )
         return BakeGoal(recipe, home, delivery.regions, user_data, app.bake.builder_type, app.bake.share_accounts)
-
-
-class BuilderReport:
-    """What the builder wrote to the address that its user data was given."""
-
-    def __init__(self, store: ArtifactStore, key: str) -> None:
-        self._store, self._key = store, key
-
-    def read(self) -> BuildResult | None:
-        from include.bake import BuildResult, read_result
-
-        body = self._store.read(self._key)
-        if body is None:
-            return None
-        try:
-            return BuildResult(*read_result(json.loads(body)))
-        except (ValueError, AttributeError):
-            return BuildResult(False, f"the builder's report is not readable: {body[:200]!r}")
-
-    def clear(self) -> None:
-        self._store.delete(self._key)
-
-
-def report_key(goal: BakeGoal) -> str:
-    """Where the builder of this image reports; the same for every try."""
-    return f"bakes/{goal.recipe.app}/{goal.recipe.name}.json"
