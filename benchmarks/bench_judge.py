@@ -1,9 +1,10 @@
-"""How often the judge cries wolf, what it misses, and how long it takes. Seeds are fixed; a few minutes on one core.
+"""How often the judge cries wolf, what it misses, and how long it takes. Seeds are fixed; about a minute on one core.
 
-    python benchmarks/bench_judge.py [--canaries 400] [--evidence shipped] [--points 48]
+    python benchmarks/bench_judge.py [--full] [--canaries 40] [--evidence shipped] [--points 48]
 
-Prints tables: whole canaries (identical and bad, simulated request by request), single metrics under
-autocorrelation, and time beside a bare `scipy.stats.mannwhitneyu` of the same arrays.
+The quick size shows that nothing broke; a share of 1 % is only told by `--full` (some ten minutes). Prints tables:
+whole canaries (identical and bad, simulated request by request), single metrics under autocorrelation, and time
+beside a bare `scipy.stats.mannwhitneyu` of the same arrays.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def shipped() -> JudgeConfig:
 def whole_canaries(config: JudgeConfig, canaries: int, points: int) -> None:
     print(f"\nWhole canaries, {points} points of 5 s, evidence {config.evidence!r}, {canaries} of each")
     print(f"{'canary':34}      go   no-go  cannot  score: min  median  deviating  critical")
-    fewer = max(canaries // 4, 25)
+    fewer = max(canaries // 4, 10)
     cases = [(commit, {"commit": commit}, canaries if commit == "good" else fewer) for commit in COMMITS]
     cases += [
-        ("good, canary's machines 5 % slower", {"tilt": 1.05}, max(canaries // 2, 25)),
-        ("good, host 2.5 x as restless", {"noise": 2.5}, max(canaries // 2, 25)),
+        ("good, canary's machines 5 % slower", {"tilt": 1.05}, max(canaries // 2, 10)),
+        ("good, host 2.5 x as restless", {"noise": 2.5}, max(canaries // 2, 10)),
     ]
     for place, (title, how, number) in enumerate(cases):
         outcomes: Counter[str] = Counter()
@@ -69,7 +70,7 @@ def whole_canaries(config: JudgeConfig, canaries: int, points: int) -> None:
             print(f"      {times} x {reason}")
 
 
-def single_metrics(points_tried: tuple[int, ...], metrics: int = 4000) -> None:
+def single_metrics(points_tried: tuple[int, ...], metrics: int) -> None:
     """Identical sides, no tolerance, each metric alone: share flagged, as one-sided critical and as `either`."""
     print(f"\nIdentical sides, tolerance 0: % of {metrics} metrics with p under 1 % (two-sided) / 0.1 % (one-sided)")
     rule = {"match": "*", "group": "all", "direction": "either", "allowed": 0.0}
@@ -131,18 +132,20 @@ def _best(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--canaries", type=int, default=400)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="400 canaries and 4,000 metrics of two lengths")
+    parser.add_argument("--canaries", type=int, help="good ones; of the others a half or a quarter (40, full: 400)")
     parser.add_argument("--evidence", default="shipped")
     parser.add_argument("--points", type=int, default=48)
     parser.add_argument("--only", choices=("canaries", "metrics", "speed"))
     asked = parser.parse_args()
+    canaries = 400 if asked.full else 40
     if asked.only in {None, "speed"}:
         speed()
     if asked.only in {None, "metrics"}:
-        single_metrics((50, 180))
+        single_metrics((50, 180) if asked.full else (50,), 4000 if asked.full else 1000)
     if asked.only in {None, "canaries"}:
-        whole_canaries(shipped().with_evidence(asked.evidence), asked.canaries, asked.points)
+        whole_canaries(shipped().with_evidence(asked.evidence), asked.canaries or canaries, asked.points)
 
 
 if __name__ == "__main__":

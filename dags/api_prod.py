@@ -1,12 +1,25 @@
-"""A commit of `api` travels to production.
+"""A commit of `api` travels to production: built once, judged beside the running version, pushed region by region.
 
-**build**: the newest commit on prod is merged back into release, built, tested and baked into an image.
-**canary**: the new version runs beside the running one under live traffic, and is judged at the end of the soak.
-**gate_score**: below 95, or with a critical metric off, or without evidence, the run ends here: production untouched.
-**push**: every region is replaced, one after another, each rolled back by itself if it does not come up.
+| task | what it does |
+|---|---|
+| **build** | |
+| select_commit | the newest commit on prod; live everywhere already: all else is skipped |
+| merge_back | prod into release; a conflict is reported and stops nothing |
+| build_artifact, run_unit_tests | the application's own commands in a clean copy |
+| bake_image | the artifact as a machine image, in every region |
+| **canary** | |
+| choose_baseline, launch_canary | new and running version, same size, live traffic |
+| analyze_canary | waits for the soak's end, then judges over 1,000 metrics |
+| stop_canary | takes both away, whatever happened |
+| **gate_score** | go at 95 or more; else the run ends here, production untouched |
+| **push** | |
+| order_regions, push_red_black | a region after the other, each with a way back |
+| finish | says what takes traffic in every region |
 
-Started by a commit, by the clock (which finds nothing new on most days), or by hand with the form. Every task may be
-cleared or retried at any time; its own documentation says what that does.
+**What a task made** is behind the button on its *Details* tab: report, log, images, groups. **What clear and retry do**
+is in the book on the task's own page; every task may be cleared or retried at any time.
+
+Started by a commit, by the clock, or by hand with the form. A green run of skipped (pink) tasks found nothing new.
 """
 
 from __future__ import annotations

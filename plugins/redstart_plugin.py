@@ -13,9 +13,4 @@ class RedstartPlugin(AirflowPlugin):
 
     name = "redstart"
     fastapi_apps = [{"app": LazyApp("redstart.ui.reports"), "url_prefix": links.URL_PREFIX, "name": "Redstart"}]
-    operator_extra_links = [
-        links.CanaryReportLink(),
-        links.BuildLogLink(),
-        links.UnitTestLogLink(),
-        links.PushLogLink(),
-    ]
+    operator_extra_links = list(links.ALL_LINKS)

@@ -75,12 +75,20 @@ class Push(Section):
     """How a region's running version is replaced.
 
     The new group gets the live count and `head_room_pct` percent more, and is rolled back when it is not healthy
-    and serving `launch_timeout_seconds` after its creation. `keep_black` groups out of traffic are kept.
+    and serving `launch_timeout_seconds` after its creation. `keep_black` groups out of traffic are kept. A try that
+    has not ended after `timeout_seconds`, rolling back included, is given up and left to a person.
     """
 
     head_room_pct: int = Field(default=10, ge=0, le=100)
     launch_timeout_seconds: Seconds = 900
+    timeout_seconds: Seconds = 3600
     keep_black: int = Field(default=1, ge=0, le=3)
+
+    @model_validator(mode="after")
+    def leaves_time_to_roll_back(self) -> Self:
+        if self.timeout_seconds <= self.launch_timeout_seconds:
+            raise ValueError("timeout_seconds must be above launch_timeout_seconds: a rollback comes after the launch")
+        return self
 
 
 class Environment(Section):

@@ -102,6 +102,18 @@ class JudgeConfig(_Strict):
             raise ConfigError(f"not one of {known}", source="judge", key="evidence", value=name)
         return self.model_copy(update={"evidence": name})
 
+    def with_point(self, seconds: float, *, written_for_seconds: float) -> JudgeConfig:
+        """The same settings for points of `seconds`: a count's floor is per point, and events add up over a longer one.
+
+        A level's floor is in the level's own unit, and so is a stock's: they stay.
+        """
+        scale = seconds / written_for_seconds
+        rules = tuple(
+            rule.model_copy(update={"floor": rule.floor * scale}) if rule.kind == "count" else rule
+            for rule in self.rules
+        )
+        return self.model_copy(update={"rules": rules})
+
     def rule_index(self, name: str) -> int:
         """Which rule judges the metric `name` (there always is one)."""
         return next(place for place, rule in enumerate(self.rules) if fnmatchcase(name, rule.match))

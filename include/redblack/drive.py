@@ -105,8 +105,12 @@ def _drive(
             continue
         failed_turns = 0
         quick_turns = quick_turns + 1 if isinstance(step, WaitTakingTraffic) else 0
+        is_news = step.sentence != said
         pause = pause_after(step) if quick_turns <= QUICK_TURNS else POLL_SECONDS
-        yield Progress(step.sentence, pause, step, view, is_news=step.sentence != said)
+        if not is_news:
+            # A verb whose effect cannot be seen yet, as AWS's lists may lag behind: said again, but not at once.
+            pause = max(pause, SWITCH_SECONDS)
+        yield Progress(step.sentence, pause, step, view, is_news=is_news)
         said = step.sentence
         if isinstance(step, DeleteRed):
             end = Failed(failure(view, step.name, step.reason))

@@ -35,6 +35,8 @@ _LEGEND = (
     (Label.PASS, "alike"), (Label.HOT, "hot: higher in the canary"), (Label.COLD, "cold: lower in the canary"),
     (Label.INCONCLUSIVE, "too little data"), (Label.NO_DATA, "no data"), (Label.ERROR, "store failed"),
 )  # fmt: skip
+_FACT_NAMES = {"image": "Canary image"}
+_SOAK_MOMENTS = {"soak_start", "soak_end"}
 _HEADLINES = {"go": "Go", "no-go": "No-go", "cannot tell yet": "Cannot tell yet"}
 
 
@@ -65,10 +67,17 @@ def _say_span(seconds: float) -> str:
 
 
 def _facts(verdict: Verdict, context: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What was compared and when; `context` first, in its own order, then what came along with the series."""
+    """What was compared and when; `context` first, in its own order, then what came along with the series.
+
+    The moments of the soak are left out: from, to and its length say the same of the points that were judged.
+    """
     end = verdict.start + timedelta(seconds=verdict.points * verdict.step_seconds)
     known = {**context, **{key: value for key, value in verdict.metadata.items() if key not in context}}
-    facts = [(key.replace("_", " ").capitalize(), str(value)) for key, value in known.items() if value]
+    facts = [
+        (_FACT_NAMES.get(key, key.replace("_", " ").capitalize()), str(value))
+        for key, value in known.items()
+        if value and key not in _SOAK_MOMENTS
+    ]
     facts.append(("From", _say_time(verdict.start)))
     facts.append(("To", _say_time(end)))
     span = _say_span(verdict.points * verdict.step_seconds)
@@ -137,6 +146,9 @@ def render_canary_report(
         for label, words in _LEGEND
         if counts[label] or label in {Label.PASS, Label.HOT, Label.COLD}
     ]
+    muted = sum(metric.muted for metric in verdict.metrics)
+    if muted:
+        legend.append({"classes": "ok muted", "glyph": "", "words": "muted: shown, not scored", "count": muted})
     page = _environment().get_template("canary.html.j2")
     application = context.get("application", "")
     return page.render(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import os
 import shutil
 import signal
@@ -19,14 +17,33 @@ from pathlib import Path
 from types import FrameType
 
 import httpx
+from pydantic import ValidationError
 
-from include.errors import RedstartError, RefusedError
+from include.errors import ConfigError, RedstartError, RefusedError
 from include.services.airflow_env import airflow_environment
+from include.services.home import Home
 from include.services.processes import end_marked, is_alive
-from include.services.settings import PROJECT, Settings
+from include.services.settings import PROJECT, REGIONS, Settings
 from include.services.supervisor import Part, Supervisor, write_state
+from include.services.traffic import read_rates
 
-STATE_FILE = "stack.json"
+ENVOY_ADMIN_PORT = 9901  # on 127.<octet>.0.11, as local_cloud.py has it
+
+
+def read_settings() -> Settings:
+    """The settings of the environment; ConfigError names the first variable that cannot be used, and its value."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "REDSTART_" + "_".join(str(place) for place in first["loc"]).upper()
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise ConfigError(reason, source=variable, value=first["input"]) from error
+    read_rates(settings.traffic_rps)
+    if not settings.home.is_absolute():  # the parts inherit it, and work in other folders
+        os.environ["REDSTART_HOME"] = str(PROJECT / settings.home)
+        return Settings()
+    return settings
 
 
 def module(name: str, *arguments: str) -> list[str]:
@@ -108,13 +125,23 @@ def phases(settings: Settings, *, is_cloud_only: bool) -> list[list[Part]]:
     return [[*cloud, migrate], seed, [*components, *traffic]]
 
 
-def refuse_taken_ports(settings: Settings, *, is_cloud_only: bool) -> None:
-    """RefusedError naming the first port that somebody else listens on; nothing has been started yet."""
+def wanted_addresses(settings: Settings, *, is_cloud_only: bool) -> list[tuple[str, int, str]]:
+    """(address, port, the setting that changes it). A whole network that is taken is said before a single port."""
+    networks = [f"127.{settings.network_octet + i}.0" for i in range(len(REGIONS))]
     wanted = [("127.0.0.1", settings.cloud_port, "cloud_port"), ("127.0.0.1", settings.traffic_port, "traffic_port")]
     if not is_cloud_only:
         wanted.append(("127.0.0.1", settings.airflow_port, "airflow_port"))
-    wanted += [(f"127.{settings.network_octet + i}.0.10", settings.router_port, "router_port") for i in range(3)]
-    for address, port, field in wanted:
+    wanted += [(f"{network}.11", ENVOY_ADMIN_PORT, "network_octet") for network in networks]
+    return wanted + [(f"{network}.10", settings.router_port, "router_port") for network in networks]
+
+
+def refuse_taken_ports(settings: Settings, *, is_cloud_only: bool) -> None:
+    """RefusedError naming the first port that is wanted twice, or that somebody else listens on."""
+    seen: dict[tuple[str, int], str] = {}
+    for address, port, field in wanted_addresses(settings, is_cloud_only=is_cloud_only):
+        other = seen.setdefault((address, port), field)
+        if other != field:
+            raise RefusedError(f"REDSTART_{field.upper()} and REDSTART_{other.upper()} are both {port}.")
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -126,58 +153,14 @@ def refuse_taken_ports(settings: Settings, *, is_cloud_only: bool) -> None:
                 ) from error
 
 
-class Home:
-    """The stack's folder: one stack at a time (a lock the kernel frees), its state file, its left-overs."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.path = settings.home
-        self.state_file = settings.home / STATE_FILE
-        self.settings = settings
-
-    def claim(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = self.state().get("pid", "unknown")
-            raise RefusedError(f"A stack is already running here (process {pid}); `make down` ends it.") from error
-
-    def is_claimed(self) -> bool:
-        """Whether a live supervisor holds the lock."""
-        if not self.path.exists():
-            return False
-        with (self.path / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
-    def state(self) -> dict[str, object]:
-        try:
-            return dict(json.loads(self.state_file.read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def end_left_behind(self) -> bool:
-        """End what a killed stack left; True when there was anything."""
-        stack = self.state().get("stack")
-        found = bool(stack) and end_marked(str(stack), grace_seconds=3) >= 0 and bool(self.state().get("pid"))
-        with suppress(FileNotFoundError):
-            self.state_file.unlink()
-        return found
-
-    def renew_world(self) -> None:
-        """The local cloud's records live in memory, so a start begins a new world: what described the old one goes."""
-        for name in ("cloud", "git", "airflow", "storage", "builds", "logs"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for stale in ("traffic.json",):
-            (self.path / stale).unlink(missing_ok=True)
+def refuse_missing_tools() -> None:
+    if shutil.which("git") is None:
+        raise RefusedError("git is not on the PATH; Redstart needs it (Debian: apt-get install git).")
 
 
 def run(settings: Settings, *, is_cloud_only: bool) -> None:
     """Run the stack in the foreground until SIGTERM or SIGINT; RedstartError says in a sentence why it could not."""
+    refuse_missing_tools()
     home = Home(settings)
     home.claim()
     home.end_left_behind()
@@ -208,7 +191,7 @@ def run(settings: Settings, *, is_cloud_only: bool) -> None:
     signal.signal(signal.SIGHUP, stop)
     note("starting")
     try:
-        supervisor.start(phases(settings, is_cloud_only=is_cloud_only))
+        supervisor.start(phases(settings, is_cloud_only=is_cloud_only), lambda: note("starting"))
         note("up")
         seen = supervisor.report()
         while not supervisor.is_stopping:
@@ -225,19 +208,27 @@ def run(settings: Settings, *, is_cloud_only: bool) -> None:
 def down(settings: Settings, *, wait_seconds: float = 30) -> str:
     """End a running or left-behind stack; the sentence says which it was."""
     home = Home(settings)
+    home.await_first_word()
     state = home.state()
     pid = int(str(state.get("pid", 0)))
     if not state:
         return "No stack is running here."
-    if home.is_claimed() and pid:  # only then does the number still belong to the supervisor
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    is_running = home.is_claimed() and pid > 0  # only then does the number still belong to the supervisor
+    if is_running:
+        _end_supervisor(pid, wait_seconds)
+    end_marked(str(state["stack"]), grace_seconds=3)
+    home.state_file.unlink(missing_ok=True)
+    return f"Ended the stack of process {pid}." if is_running else f"Ended what the stack of process {pid} left behind."
+
+
+def _end_supervisor(pid: int, wait_seconds: float) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + wait_seconds
         while is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.2)
-    end_marked(str(state["stack"]), grace_seconds=3)
-    home.state_file.unlink(missing_ok=True)
-    return f"Ended the stack of process {pid}."
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -245,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cloud-only", action="store_true")
     options = parser.parse_args(arguments)
     try:
-        run(Settings(), is_cloud_only=options.cloud_only)
+        run(read_settings(), is_cloud_only=options.cloud_only)
     except RedstartError as error:
         print(f"redstart: {error}", file=sys.stderr, flush=True)
         return 2

@@ -56,12 +56,13 @@ class Supervisor:
         self._guard: subprocess.Popen[bytes] | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, phases: Sequence[Sequence[Part]]) -> None:
-        """Start everything; RedstartError (after ending what was started) if a part does not get ready."""
+    def start(self, phases: Sequence[Sequence[Part]], launched: Callable[[], None] = lambda: None) -> None:
+        """Start everything; RedstartError if a part does not get ready. `launched` is told of each phase's launch."""
         self._start_guard()
         for phase in phases:
             for part in phase:
                 self._launch(part)
+            launched()
             for part in phase:
                 self._await_ready(part)
 
@@ -116,12 +117,13 @@ class Supervisor:
         deadline = time.monotonic() + part.ready_seconds
         entry = self.running[part.name]
         while True:
+            self._refuse_vital_loss()
             code = entry.process.poll()
             if part.is_once and code == 0:
                 del self.running[part.name]
                 return
             if code is not None:
-                raise RedstartError(f"{part.name} ended with status {code}: {self.last_words(part.name)}")
+                raise RedstartError(self._how_ended(part.name, code))
             if not part.is_once and part.ready():
                 return
             if time.monotonic() > deadline:
@@ -132,16 +134,28 @@ class Supervisor:
                 raise RedstartError("stopped while starting")
             time.sleep(TICK_SECONDS)
 
+    def _refuse_vital_loss(self) -> None:
+        """While others start, too: they would only say that something does not answer."""
+        for name, entry in self.running.items():
+            code = entry.process.poll()
+            if entry.part.is_vital and code is not None and not self.is_stopping:
+                raise RedstartError(f"the stack cannot go on: {self._how_ended(name, code)}")
+
+    def _how_ended(self, name: str, code: int) -> str:
+        if code < 0:
+            return f"{name} was ended by {signal.Signals(-code).name}"
+        return f"{name} ended with status {code}: {self.last_words(name)}"
+
     def _mend(self, entry: _Running, code: int) -> None:
         name = entry.part.name
         if entry.part.is_vital:
-            raise RedstartError(f"{name} ended with status {code}, and what it held is lost: {self.last_words(name)}")
+            raise RedstartError(f"the stack cannot go on, what it held is lost: {self._how_ended(name, code)}")
         now = time.monotonic()
         if entry.restart_at == 0.0:
             quick = time.time() - entry.started_at < 30
             wait = RESTART_SECONDS[min(entry.restarts, len(RESTART_SECONDS) - 1)] if quick else RESTART_SECONDS[0]
             entry.restart_at = now + wait
-            self.say(f"{name} ended with status {code}; starting it again")
+            self.say(f"{self._how_ended(name, code)}; starting it again")
         elif now >= entry.restart_at:
             self._launch(entry.part, entry.restarts + 1)
 

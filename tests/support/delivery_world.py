@@ -7,7 +7,7 @@ and the hooks is the real thing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,7 @@ class Metrics:
 
     pairs: MetricPairs
     fetches: list[tuple[Sequence[str], datetime, datetime, int]] = field(default_factory=list)
+    stats: dict[str, str] = field(default_factory=dict)
 
     def discover(self, namespace: str, dimensions: Mapping[str, str]) -> list[str]:
         return list(self.pairs.names)
@@ -89,9 +90,10 @@ class Metrics:
         start: datetime,
         end: datetime,
         step_seconds: int,
-        stat: object = "Average",
+        stat: str | Callable[[str], str] = "Average",
     ) -> MetricGrid:
         self.fetches.append((tuple(scopes), start, end, step_seconds))
+        self.stats = {name: stat if isinstance(stat, str) else stat(name) for name in names}
         order = [self.pairs.names.index(name) for name in names]
         values = np.stack([self.pairs.baseline[order], self.pairs.canary[order]])
         return MetricGrid(tuple(names), tuple(scopes), start, step_seconds, values, {})

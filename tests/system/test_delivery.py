@@ -120,7 +120,7 @@ def kill_the_judging_task(demo: Demo, run_id: str) -> int:
 
 def test_a_bad_commit_is_stopped_by_its_canary(demo: Demo) -> None:
     before = dict(fleet_view.live_commits(demo.views()).items())
-    outcome = demo.deliver("errors", 2)
+    outcome = demo.deliver("heat", 2)
     assert outcome.problems == ()
     assert outcome.run_state == "failed"
     assert fleet_view.live_commits(demo.views()) == before

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from include.apps.delivery import Delivery
 from include.errors import RetryableError
@@ -47,8 +49,10 @@ class Store(dict[str, Any]):
 class Run:
     """One run of the DAG, task by task: results as XComs, a state store per task."""
 
-    def __init__(self, world: DeliveryWorld) -> None:
-        self.world = world
+    def __init__(
+        self, world: DeliveryWorld, run_id: str = "manual__2026-11-05T14:22:33+00:00", run_type: str = "manual"
+    ) -> None:
+        self.world, self.run_id, self.run_type = world, run_id, run_type
         self.results: dict[str, Any] = {}
         self.stores: dict[str, Store] = {}
         self.form: dict[str, Any] = {}
@@ -56,7 +60,8 @@ class Run:
     def context(self, task_id: str = "") -> Any:
         return {
             "ti": Ti(self.results),
-            "run_id": "manual__2026-11-05T14:22:33+00:00",
+            "run_id": self.run_id,
+            "dag_run": SimpleNamespace(run_type=self.run_type),
             "params": self.form,
             "task_state_store": self.stores.setdefault(task_id, Store()),
         }
@@ -295,3 +300,90 @@ def test_old_points_are_read_at_the_step_that_is_still_kept() -> None:
     assert resolution(5, 3600) == 5
     assert resolution(5, 8 * 3600) == 60
     assert resolution(300, 8 * 3600) == 300
+
+
+def test_counts_are_fetched_as_sums_and_levels_as_averages(run: Run) -> None:
+    run.pass_time(run.launch()["soak_end"])
+    run.analyze()
+    asked = run.world.metrics.stats
+    wanted = {"http.requests": "Sum", "http.5xx": "Sum", "http.latency_p99_ms": "Average", "runtime.threads": "Average"}
+    assert {name: asked[name] for name in wanted} == wanted
+
+
+def stop_content(run: Run) -> None:
+    """A canary that ends as no-go."""
+    run.pass_time(run.launch()["soak_end"])
+    run.world.metrics.pairs = canary_pairs(1, commit="errors")
+    run.analyze()
+    run.do("canary.stop_canary", StopCanaryOperator)
+    with pytest.raises(AirflowFailException, match="no-go"):
+        run.do("gate_score", GateScoreOperator)
+
+
+def select(run: Run, run_id: str, run_type: str) -> Any:
+    later = Run(run.world, run_id, run_type)
+    later.do("build.select_commit", SelectCommitOperator)
+    return later
+
+
+def test_stopped_content_is_tried_again_only_by_a_person(run: Run) -> None:
+    stop_content(run)
+    for run_type in ("asset_triggered", "scheduled"):
+        with pytest.raises(AirflowSkipException, match=r"a canary stopped(.|\n)*report\.html"):
+            select(run, f"{run_type}__1", run_type)
+    assert select(run, "manual__2", "manual").results["build.select_commit"]["commit"] == run.world.commit
+    stopped = (run.world.origin.work / "app.py").read_text()
+    run.world.origin.commit("prod", {"app.py": "VALUE = 5\n"})
+    select(run, "asset_triggered__3", "asset_triggered")
+    run.world.origin.commit("prod", {"app.py": stopped}, "the stopped content under another commit")
+    with pytest.raises(AirflowSkipException, match="a canary stopped"):
+        select(run, "asset_triggered__4", "asset_triggered")
+
+
+def test_cleared_run_tries_the_content_again_that_it_stopped(world: DeliveryWorld) -> None:
+    run = Run(world, "asset_triggered__1", "asset_triggered")
+    run.until_baked()
+    stop_content(run)
+    first = run.results["build.select_commit"]
+    assert run.do("build.select_commit", SelectCommitOperator) == first
+
+
+def test_go_after_a_no_go_lifts_the_stop(run: Run) -> None:
+    stop_content(run)
+    again = select(run, "manual__2", "manual")
+    again.until_baked()
+    again.pass_time(again.launch()["soak_end"])
+    run.world.metrics.pairs = canary_pairs(1)
+    again.analyze()
+    assert again.do("gate_score", GateScoreOperator)["go"]
+    select(run, "asset_triggered__4", "asset_triggered")
+
+
+def test_push_that_comes_to_no_end_is_left_to_a_person(run: Run) -> None:
+    class Waiting(PushRedBlackOperator):
+        def goal(self, context: Any) -> Any:
+            return replace(super().goal(context), launch_within_seconds=1e9)
+
+    run.world.fleets[REGION].broken_images = {run.results["build.bake_image"]["images"][REGION]}
+    with pytest.raises(AirflowFailException, match=r"after 3600 s; last: wait until api-main-v001 is healthy"):
+        run.do("push.push_red_black", Waiting, region=REGION)
+    assert run.world.serving()[REGION] == {""}
+
+
+def test_every_station_keeps_an_account_for_its_link(run: Run) -> None:
+    run.launch()
+    run.launch()
+    run.do("canary.stop_canary", StopCanaryOperator)
+    folder = next((run.world.storage / "stations" / "api").iterdir())
+    text = {path.stem: path.read_text() for path in folder.iterdir()}
+    assert set(text) == {"select_commit", "choose_baseline", "bake_image", "launch_canary", "stop_canary"}
+    assert run.world.commit in text["select_commit"]
+    assert run.results["build.bake_image"]["images"]["eu-west-1"] in text["bake_image"]
+    assert text["launch_canary"].count("canary   api-main-canary") == 2, "a retry adds to what the try before told"
+
+
+def test_hostile_commit_message_stays_one_line_of_the_log(run: Run) -> None:
+    run.world.origin.commit("prod", {"app.py": "VALUE = 3\n"}, "fix\x1b[2J<script>\rFAKE go: score 100" + "x" * 5000)
+    stored = run.do("build.select_commit", SelectCommitOperator)
+    assert stored["subject"].isprintable()
+    assert len(stored["subject"]) == 200

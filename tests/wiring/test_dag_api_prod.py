@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,16 @@ def test_every_task_is_retried_and_says_what_clear_does(dag: Any) -> None:
         words = task.doc_md.lower()
         assert "clear" in words, task.task_id
         assert "retry" in words, task.task_id
+        assert "\n    " not in words, f"{task.task_id}: what is indented is shown as code"
+
+
+def test_every_task_is_linked_to_what_it_made(stored: Any) -> None:
+    from redstart_plugin import RedstartPlugin
+
+    shown = {link.name for link in RedstartPlugin.operator_extra_links}
+    for task in stored.tasks:
+        assert task.extra_links, task.task_id
+        assert set(task.extra_links) <= shown, task.task_id
 
 
 def test_regions_are_pushed_one_at_a_time_and_shown_by_name(dag: Any) -> None:
@@ -124,21 +135,25 @@ def test_file_is_wiring_only() -> None:
     assert len(DAG_FILE.read_text().splitlines()) <= 120
 
 
-def test_parsing_loads_nothing_slow() -> None:
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """Modules in a fresh process that parsed the file, and then loaded the plugin as every task does."""
     script = (
-        "import sys, runpy, airflow.sdk\n"
+        "import json, sys, runpy, airflow.sdk\n"
         f"runpy.run_path({str(DAG_FILE)!r})\n"
-        "slow = {'numpy', 'scipy', 'boto3', 'git', 'jira', 'fastapi.testclient'}\n"
-        "print(sorted(slow & set(sys.modules)))"
+        "parsed = sorted(sys.modules)\n"
+        "import redstart_plugin\n"
+        "print(json.dumps({'parsed': parsed, 'with plugin': sorted(sys.modules)}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    return {moment: set(names) for moment, names in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-def test_plugin_loads_nothing_slow_into_every_task() -> None:
-    script = (
-        "import sys, airflow.sdk, redstart_plugin\n"
-        "print('airflow.api_fastapi.core_api.security' in sys.modules, 'scipy' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False False"
+def test_parsing_loads_nothing_slow(loaded: dict[str, set[str]]) -> None:
+    assert "redstart.operators.bake" in loaded["parsed"]
+    assert not loaded["parsed"] & {"numpy", "scipy", "boto3", "git", "jira", "fastapi.testclient"}
+
+
+def test_plugin_loads_nothing_slow_into_every_task(loaded: dict[str, set[str]]) -> None:
+    assert "redstart_plugin" in loaded["with plugin"]
+    assert not loaded["with plugin"] & {"airflow.api_fastapi.core_api.security", "scipy"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "storage"
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_STORAGE", f"file://{root}")
@@ -26,9 +26,9 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture
-def client(airflow_db: Path, storage: Path) -> Iterator[Any]:
-    """The pages, mounted as Airflow mounts them; `.login` gives headers of a viewer."""
+@pytest.fixture(scope="module")
+def client(airflow_db: Path) -> Iterator[Any]:
+    """The pages, mounted as Airflow mounts them (once: it takes seconds); `.login` gives headers of a viewer."""
     from airflow.api_fastapi.app import create_app
     from fastapi.testclient import TestClient
 

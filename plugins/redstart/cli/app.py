@@ -6,19 +6,24 @@ import signal
 import sys
 import time
 from enum import StrEnum
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
+import httpx
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from include.errors import RedstartError
 from include.services.airflow_env import airflow_environment
+from include.services.home import Home
 from include.services.settings import REGIONS, Settings
-from redstart.cli.stack_process import StackProcess, read_state
+from include.services.stack import answers, read_settings
+from redstart.cli.stack_process import StackProcess
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
+INTERRUPTED = 130  # as a shell says it; the demo has shown nothing then
 PLAIN_WIDTH = 150  # a pipe or a log has no width of its own
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 complaints = Console(stderr=True, highlight=False)
@@ -33,8 +38,33 @@ class Bad(StrEnum):
     heat = "heat"
 
 
+for stream in (sys.stdout, sys.stderr):  # a terminal without ✓ gets a ? and the rest
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _listen() -> None:
+    """SIGTERM as Ctrl-C; Ctrl-C too where a shell started us in the background, which ignores it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+
+
+def _end(stack: StackProcess) -> None:
+    """A second Ctrl-C would leave the ending half done."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    stack.stop()
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except RedstartError as error:
+        raise _fail(error) from error
 
 
 def _fail(error: Exception) -> typer.Exit:
@@ -50,23 +80,23 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return when it is up; `down` ends it.")] = False,
 ) -> None:
     """Start the stack on this machine; Ctrl-C ends it."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    settings = Settings()
+    _listen()
+    settings = _settings()
     stack = StackProcess(settings)
     try:
+        console.print(f"Starting the local cloud and its traffic{'' if cloud_only else ', and Airflow'} ...")
         stack.start(is_cloud_only=cloud_only, is_bound=not detach)
         stack.await_up(console.print)
         _say_addresses(settings, is_cloud_only=cloud_only)
         while not detach:
-            if stack.process is not None and stack.process.poll() is not None:
-                raise RedstartError(f"the stack ended by itself; see {stack.output}")
+            stack.check()
             time.sleep(0.5)
     except RedstartError as error:
-        stack.stop()
+        _end(stack)
         raise _fail(error) from error
     except KeyboardInterrupt:
         console.print("\nEnding the stack ...")
-        stack.stop()
+        _end(stack)
 
 
 def _say_addresses(settings: Settings, *, is_cloud_only: bool) -> None:
@@ -83,14 +113,18 @@ def down() -> None:
     """End a stack that runs here or was left behind."""
     from include.services.stack import down as end
 
-    console.print(end(Settings()))
+    console.print(end(_settings()))
 
 
 @app.command()
 def status() -> None:
     """Which parts run, and what runs where."""
-    settings = Settings()
-    state = read_state(settings)
+    settings = _settings()
+    home = Home(settings)
+    state = home.state()
+    if state and not home.is_claimed():
+        console.print(f"The stack of process {state['pid']} was killed; `make down` ends what it left behind.")
+        raise typer.Exit(1)
     if not state:
         console.print("No stack is running here; `make demo` or `./redstart up` starts one.")
         raise typer.Exit(1)
@@ -99,11 +133,20 @@ def status() -> None:
         restarts = f", started again {part['restarts']} times" if part["restarts"] else ""
         console.print(f"  {name:14s} process {part['pid']}{restarts}")
     if state.get("phase") == "up":
-        from redstart.cli import fleet_view
-        from redstart.cli.screen import fleet_table
+        _say_fleet(settings)
 
+
+def _say_fleet(settings: Settings) -> None:
+    from redstart.cli import fleet_view
+    from redstart.cli.screen import fleet_table
+
+    if not answers(f"{settings.cloud_url}/_localcloud/health"):
+        raise _fail(RedstartError(f"the local cloud does not answer at {settings.cloud_url}; see {settings.logs}"))
+    try:
         views = fleet_view.view_regions(airflow_environment(settings), "api", "main", REGIONS)
-        console.print(fleet_table(fleet_view.rows(views)))
+    except RedstartError as error:
+        raise _fail(error) from error
+    console.print(fleet_table(fleet_view.rows(views), console.width))
 
 
 @app.command()
@@ -115,10 +158,14 @@ def demo(
     """A commit travels from git to three regions, on this machine."""
     from redstart.cli.demo import Demo, demo_settings
 
-    signal.signal(signal.SIGTERM, _interrupt)
-    story = Demo(demo_settings(), console)
+    _listen()
+    try:
+        story = Demo(demo_settings(), console)
+    except RedstartError as error:
+        raise _fail(error) from error
     variant = bad.value if bad else "good"
     problems: list[str] = []
+    is_told = False
     try:
         story.start()
         for number in range(1, commits + 1):
@@ -128,17 +175,21 @@ def demo(
         if not problems:
             console.print(Text(_good_news(variant), "bold green"))
         story.say_where()
+        is_told = True
         if not leave:
             console.print("\nIt stays up until Ctrl-C.")
             while True:
+                story.stack.check()
                 time.sleep(1)
     except RedstartError as error:
         raise _fail(error) from error
+    except httpx.HTTPError as error:
+        raise _fail(RedstartError(f"Airflow does not answer at {story.settings.airflow_url}: {error}")) from error
     except KeyboardInterrupt:
         console.print("\nEnding the stack ...")
     finally:
-        story.stack.stop()
-    raise typer.Exit(1 if problems else 0)
+        _end(story.stack)
+    raise typer.Exit(INTERRUPTED if not is_told else 1 if problems else 0)
 
 
 def _good_news(variant: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from include.errors import RedstartError
 from include.services.airflow_env import airflow_environment
 from include.services.settings import REGIONS, Settings
+from include.services.stack import read_settings
 from redstart.cli import fleet_view, story
 from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
 from redstart.cli.commit import Commit, push_variant
@@ -80,6 +81,7 @@ class Demo:
         deadline = time.monotonic() + RUN_LIMIT_SECONDS
         with Screen(self.console) as screen:
             while time.monotonic() < deadline:
+                self.stack.check()
                 try:
                     run = self.run_of(commit)
                     assert run is not None
@@ -90,7 +92,7 @@ class Demo:
                     continue
                 counters = self.counters()
                 self.mark(tasks, counters)
-                screen.show(f"{DAG_ID} {run.run_id}  {commit.sha[:10]} {commit.subject}", stages, counters)
+                screen.show(f"{DAG_ID}  {commit.sha[:10]} {commit.subject}\n{run.run_id}", stages, counters)
                 if run.state in {"success", "failed"}:
                     return run
                 time.sleep(1)
@@ -134,7 +136,7 @@ class Demo:
                 problems.append(f"the canary did not stop the commit: the run ended as {run.state}")
             problems += [f"{region} no longer runs what it ran" for region, c in live.items() if c != before[region]]
         self.console.print()
-        self.console.print(fleet_table(fleet_view.rows(views)))
+        self.console.print(fleet_table(fleet_view.rows(views), self.console.width))
         self.say_traffic(after)
         score = float(verdict["score"]) if verdict else None
         if score is not None:
@@ -190,10 +192,10 @@ class Demo:
                 return run
         return None
 
-    @staticmethod
-    def _await(condition: Any, seconds: float, otherwise: str) -> None:
+    def _await(self, condition: Any, seconds: float, otherwise: str) -> None:
         deadline = time.monotonic() + seconds
         while True:
+            self.stack.check()
             try:
                 if condition():
                     return
@@ -207,4 +209,4 @@ class Demo:
 def demo_settings() -> Settings:
     """The stack's settings with the demo's soak, unless the environment says another."""
     os.environ.setdefault("REDSTART_SOAK_SECONDS", str(DEMO_SOAK_SECONDS))
-    return Settings()
+    return read_settings()

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from redstart.cli.story import Stage, clock
+from redstart.cli.story import TITLES, WORDS, Stage, clock
 
 COLOURS = {
     "done": "green",
@@ -24,6 +24,9 @@ COLOURS = {
     "retrying": "yellow",
 }
 MARKS = {"done": "✓", "running": "▶", "soaking": "▶", "failed": "✗", "retrying": "↻"}
+WIDTHS = (1, max(map(len, TITLES.values())), max(map(len, WORDS.values())), 7)
+NOTE_WIDTH = 60
+ROOMY_WIDTH = 112
 
 
 class Screen:
@@ -35,7 +38,7 @@ class Screen:
         self._said: dict[str, tuple[str, str]] = {}
 
     def __enter__(self) -> Screen:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._live = Live(console=self.console, refresh_per_second=4, transient=False)
             self._live.__enter__()
         return self
@@ -64,8 +67,9 @@ class Screen:
 
 def picture(heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] | None) -> RenderableType:
     table = Table(box=None, pad_edge=False, show_header=False, expand=False)
-    for width in (2, 46, 12, 8, 40):
-        table.add_column(min_width=min(width, 8), max_width=width, no_wrap=width < 40)
+    for width in WIDTHS:  # fixed, so that the picture stands still while states change
+        table.add_column(min_width=width, max_width=width, no_wrap=True)
+    table.add_column(max_width=NOTE_WIDTH)
     for stage in stages:
         colour = COLOURS.get(stage.state, "")
         took = clock(stage.seconds) if stage.seconds is not None else ""
@@ -76,7 +80,10 @@ def picture(heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] |
             Text(took, "dim"),
             Text(stage.note),
         )
-    return Group(Text(heading, "bold"), Text(), table, Text(), traffic_line(counters))
+    first, _, rest = heading.partition("\n")
+    lines = [Text(first, "bold", no_wrap=True, overflow="ellipsis")]
+    lines += [Text(rest, "dim", no_wrap=True, overflow="ellipsis")] if rest else []
+    return Group(*lines, Text(), table, Text(), traffic_line(counters))
 
 
 def traffic_line(counters: Mapping[str, Any] | None) -> Text:
@@ -90,10 +97,11 @@ def traffic_line(counters: Mapping[str, Any] | None) -> Text:
     return line
 
 
-def fleet_table(rows: Sequence[Mapping[str, str]]) -> Table:
-    """What runs where: one row per group."""
+def fleet_table(rows: Sequence[Mapping[str, str]], width: int = ROOMY_WIDTH) -> Table:
+    """What runs where: one row per group. Where it is narrow the version goes, which the commit says as well."""
     table = Table(title="What runs where", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("region", "group", "state", "version", "commit", "image", "instances", "traffic"):
+    columns = ("region", "group", "state", "version", "commit", "image", "instances", "traffic")
+    for column in columns if width >= ROOMY_WIDTH else (name for name in columns if name != "version"):
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(row.get(column, "")) for column in (str(c.header) for c in table.columns)))

@@ -43,7 +43,7 @@ def delivery_form(app: App) -> dict[str, Param]:
             type=["null", "string"],
             pattern="^[0-9a-f]{7,40}$",
             title="Commit",
-            description=f"A commit on {app.source.prod_branch}. Empty: the newest that is not live everywhere.",
+            description=f"A commit on {app.source.prod_branch} (7 to 40 hex digits). Empty: the newest.",
         ),
         "regions": Param(
             list(prod.region_names),
@@ -54,7 +54,7 @@ def delivery_form(app: App) -> dict[str, Param]:
             uniqueItems=True,
             minItems=1,
             title="Regions",
-            description="Pushed one after another, in this order.",
+            description=f"Pushed one after another, always in the order {', '.join(prod.region_names)}.",
         ),
         "soak_seconds": Param(
             None,

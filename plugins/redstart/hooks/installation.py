@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 STORAGE = "redstart_storage"
 SOAK = "redstart_soak_seconds"
 EVIDENCE = "redstart_evidence"
+MOST_KEPT = 256 * 1024
 
 
 class InstallationHook(BaseHook):
@@ -54,6 +55,11 @@ class ResultStore:
         fs.makedirs(str(path.parent.path), exist_ok=True)
         with fs.transaction, fs.open(str(path.path), "wb") as file:
             file.write(content)
+
+    def append(self, name: str, content: bytes) -> None:
+        """`content` after what is kept under `name`, of which the last `MOST_KEPT` bytes stay."""
+        earlier = self.read(name)[-MOST_KEPT:] if self.has(name) else b""
+        self.write(name, earlier + content)
 
     def read(self, name: str) -> bytes:
         """RefusedError when there is no such file."""

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.apps import load_app
-from redstart.operators.drive import Account, Fenced
+from redstart.operators.drive import Fenced
 from redstart.operators.station import BUILD_ARTIFACT, StationOperator, fence, result_of
+from redstart.ui.links import ImagesLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +25,7 @@ class BakeImageOperator(StationOperator):
     adopted; missing copies are made.
     """
 
+    operator_extra_links = (ImagesLink(),)
     ui_color = "#f3ecf8"
 
     def __init__(self, *, app: str, **kwargs: Any) -> None:
@@ -38,7 +40,10 @@ class BakeImageOperator(StationOperator):
         workshops = {region: Fenced(self.fleet_hook.workshop(region), beat) for region in regions}
         goal = self.goal(context, home, workshops[home].find_base_image(self.application.bake.base_image))
         box = self.fleet_hook.builder_report(self.artifacts, goal.recipe.report_key)
-        done = Account(self.log.info).follow(drive_bake(workshops, goal, box))
+        with self.told(context) as account:
+            done = account.follow(drive_bake(workshops, goal, box))
+            for region, image_id in sorted(done.images.items()):
+                account.note(f"{image_id} in {region}: {done.name}")
         return {"schema": 1, "name": done.name, "images": dict(done.images)}
 
     def goal(self, context: Context, home: str, base: Image) -> BakeGoal:

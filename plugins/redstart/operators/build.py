@@ -29,7 +29,7 @@ class BuildArtifactOperator(StationOperator):
         store = self.artifacts
         artifact = store.find(delivery.app, delivery.commit)
         is_reused = artifact is not None
-        keep = partial(self.installation.results().write, build_file(self.app, key_of_run(context), "build.log"))
+        results, log = self.installation.results(), build_file(self.app, key_of_run(context), "build.log")
         if artifact is None:
             artifact = BuildHook(self.repository).build(
                 delivery.app,
@@ -37,10 +37,11 @@ class BuildArtifactOperator(StationOperator):
                 settings.command,
                 store,
                 timeout_seconds=settings.build_timeout_seconds,
-                keep=keep,
+                keep=partial(results.write, log),
             )
-        else:
-            keep(f"Built before: {artifact.key}\n".encode())
+        word = "built before" if is_reused else "artifact"
+        place = f"s3://{artifact.bucket}/{artifact.key}"
+        results.append(log, f"{word}: {place}\n{artifact.size} bytes, SHA-256 {artifact.sha256}\n".encode())
         self.log.info("%s: %d bytes%s", artifact.key, artifact.size, ", built before" if is_reused else "")
         return {"schema": 1, **asdict(artifact), "is_reused": is_reused}
 

@@ -11,8 +11,9 @@ from include.errors import RefusedError
 from include.fleet import ClusterView
 from include.fleet.tags import SOAK_END
 from redstart.operators import clock
-from redstart.operators.drive import Account, Fenced
+from redstart.operators.drive import Fenced
 from redstart.operators.station import CHOOSE_BASELINE, StationOperator, fence, image_in, key_of_run, result_of
+from redstart.ui.links import BaselineLink, CanaryGroupsLink, TeardownLogLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +32,7 @@ class ChooseBaselineOperator(StationOperator):
     **Retry and clear**: looks again.
     """
 
+    operator_extra_links = (BaselineLink(),)
     ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
@@ -41,8 +43,11 @@ class ChooseBaselineOperator(StationOperator):
         running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
         if running is None:
             raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
-        self.log.info("%s in %s, %d instances", running.name, region, running.healthy_count)
-        return {"schema": 1, "region": region, "group": running.name, "build": asdict(Build.of_group(running))}
+        with self.told(context) as account:
+            build = Build.of_group(running)
+            what = f"{build.version or 'unknown version'}, {build.image_id}"
+            account.note(f"{running.name} in {region} ({what}) with {running.healthy_count} healthy instances")
+        return {"schema": 1, "region": region, "group": running.name, "build": asdict(build)}
 
 
 class LaunchCanaryOperator(StationOperator):
@@ -55,6 +60,7 @@ class LaunchCanaryOperator(StationOperator):
     judge sees only the time that the new pair served. After the soak nothing is launched.
     """
 
+    operator_extra_links = (CanaryGroupsLink(),)
     ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
@@ -70,9 +76,13 @@ class LaunchCanaryOperator(StationOperator):
             return dict(earlier)
         fleet = Fenced(self.fleet(region), fence(context))
         goal = self.goal(context)
-        Account(self.log.info).follow(drive_canary(fleet, goal, clock.now))
-        view = fleet.view_cluster(goal.cluster)
-        soak = describe_soak(view, goal, earlier)
+        with self.told(context) as account:
+            account.follow(drive_canary(fleet, goal, clock.now), limit_seconds=2 * goal.launch_within_seconds)
+            soak = describe_soak(fleet.view_cluster(goal.cluster), goal, earlier)
+            account.note(f"canary   {soak['canary']} in {region}: {goal.canary.version}, {soak['image']}")
+            account.note(
+                f"baseline {soak['baseline']} in {region}: {soak['baseline_version']}, {soak['baseline_image']}"
+            )
         if store is not None:
             store.set(SOAK_KEY, soak)
         # After the store: killed in between, the next try still sees that this pair is not the earlier one.
@@ -138,6 +148,7 @@ class StopCanaryOperator(StationOperator):
     **Retry and clear**: safe; what is gone is gone. Groups of other runs are not touched.
     """
 
+    operator_extra_links = (TeardownLogLink(),)
     ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
@@ -156,5 +167,6 @@ class StopCanaryOperator(StationOperator):
             soak_seconds=0,
         )
         fleet = Fenced(self.fleet(region), fence(context))
-        done = Account(self.log.info).follow(drive_teardown(fleet, goal))
+        with self.told(context) as account:
+            done = account.follow(drive_teardown(fleet, goal), limit_seconds=prod.canary.launch_timeout_seconds)
         return {"schema": 1, "region": region, "summary": done.summary}

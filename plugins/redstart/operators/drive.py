@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,16 @@ class Account:
         self._say = say
         self._lines: list[str] = []
 
-    def follow(self, loop: Iterable[Progress | BakeProgress]) -> Any:
-        """The loop's success (its Done or BakeDone); RefusedError with the reason where it ended without."""
+    def follow(self, loop: Iterable[Progress | BakeProgress], *, limit_seconds: float = math.inf) -> Any:
+        """The loop's success (its Done or BakeDone); RefusedError with the reason where it ended without.
+
+        A loop that is still turning after `limit_seconds` is left where it is, for a person: RefusedError says at
+        what. It may be waiting for something that will never come, such as a health that a rollback needs.
+        """
         from include.bake import BakeDone
         from include.redblack import Done
 
+        began = clock.now()
         for progress in loop:
             if progress.is_news:
                 self.note(progress.sentence)
@@ -34,14 +40,24 @@ class Account:
                 return progress.end
             if progress.end is not None:
                 raise RefusedError(progress.end.sentence)
+            if (clock.now() - began).total_seconds() >= limit_seconds:
+                raise RefusedError(
+                    f"Not at its end after {limit_seconds:.0f} s; last: {progress.sentence}. "
+                    "Everything is left as it is; clear this task to go on from there."
+                )
             clock.sleep(progress.pause_seconds)
         raise RefusedError("the loop stopped without saying how it ended")
 
     def note(self, sentence: str) -> None:
-        self._lines.append(f"{clock.now():%H:%M:%S} {sentence}")
+        self.add(sentence)
         self._say("%s", sentence)
 
+    def add(self, sentence: str) -> None:
+        """Only into the account: for what the task's log gets in another way, such as its error."""
+        self._lines.append(f"{clock.now():%Y-%m-%d %H:%M:%S} {sentence}")
+
     def text(self) -> str:
+        """A line each; the times are UTC."""
         return "".join(f"{line}\n" for line in self._lines)
 
 

@@ -37,9 +37,9 @@ class GateScoreOperator(StationOperator):
             )
         verdict, decision = record.judge(pairs)
         summary = record.summary(verdict, decision)
+        if decision.outcome != "cannot tell yet":
+            StoppedContent(installation.results(), self.app).note(delivery, summary)
         if not decision.go:
-            if decision.outcome == "no-go":
-                StoppedContent(installation.results(), self.app).note(delivery, summary)
             reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
             where = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{summary['report']}"
             raise RefusedError(f"{sentence_of(summary)}. Production is untouched.\n{reasons}\nReport: {where}")

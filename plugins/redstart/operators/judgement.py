@@ -49,6 +49,8 @@ class CanaryRecord:
 
         prod = self._app.prod
         config = judge_settings(self._app).with_evidence(self._evidence)
+        # A long soak is read at a coarser step than the one that the settings are written for.
+        config = config.with_point(pairs.step_seconds, written_for_seconds=prod.canary.series_period_seconds)
         thresholds = Thresholds(go=prod.gate_threshold, marginal=min(75.0, prod.gate_threshold))
         verdict = judge(config, thresholds, pairs)
         decision = decide(verdict, prod.gate_threshold)
@@ -105,13 +107,23 @@ class StoppedContent:
         self._results, self._app = results, app
 
     def note(self, delivery: Delivery, summary: Mapping[str, Any]) -> None:
-        """Keep that the delivery's content was a no-go; the latest word stands."""
-        word = {"schema": 1, "run": delivery.run_key, "commit": delivery.commit, "report": summary["report"]}
+        """Keep that the delivery's content was a no-go, or that it is a go after all; the latest word stands."""
+        if summary["go"] and self.find(delivery.tree) is None:
+            return
+        word = {
+            "schema": 1,
+            "run": delivery.run_key,
+            "commit": delivery.commit,
+            "report": summary["report"],
+            "go": summary["go"],
+        }
         self._results.write(self._name(delivery.tree), json.dumps(word).encode())
 
     def find(self, tree: str) -> dict[str, Any] | None:
+        """The last no-go of this content; None where there was none, or a go since."""
         name = self._name(tree)
-        return dict(json.loads(self._results.read(name))) if self._results.has(name) else None
+        word = dict(json.loads(self._results.read(name))) if self._results.has(name) else None
+        return None if word is None or word.get("go") else word
 
     def _name(self, tree: str) -> str:
         return f"stopped/{self._app}/{tree}.json"

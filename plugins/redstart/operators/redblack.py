@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.apps import load_app
 from include.errors import RetryableError
 from redstart.operators import clock
-from redstart.operators.drive import Account, Fenced
+from redstart.operators.drive import Fenced
 from redstart.operators.source import live_commits
 from redstart.operators.station import StationOperator, fence, image_in, key_of_run
 from redstart.ui.links import PushLogLink, push_file
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from include.redblack import PushGoal
 
 WAIT_SECONDS = 30.0
+HUNG_SECONDS = 300
 
 
 class PushRedBlackOperator(StationOperator):
@@ -26,7 +29,8 @@ class PushRedBlackOperator(StationOperator):
     healthy and takes traffic, take the old one out of traffic and keep it.
 
     Regions go one after another; one whose predecessor does not serve the commit waits, and gives up in the end.
-    A push that fails is rolled back before this task fails.
+    A push that fails is rolled back before this task fails. One that comes to no end in the settings' time is left
+    as it is, and the error says what it waits for.
 
     **Retry and clear**: nothing is remembered but what the groups themselves say: a push that was interrupted
     anywhere goes on there, or goes on rolling back. A region that already serves the commit has nothing to do.
@@ -36,8 +40,11 @@ class PushRedBlackOperator(StationOperator):
     operator_extra_links = (PushLogLink(),)
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, region: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, app: str, region: Any, **kwargs: Any) -> None:
+        # The loop ends itself, with a reason; this is for a call that hangs.
+        limit = load_app(app).prod.push.timeout_seconds + HUNG_SECONDS
+        kwargs.setdefault("execution_timeout", timedelta(seconds=limit))
+        super().__init__(app=app, **kwargs)
         self.region = region
 
     def deliver(self, context: Context) -> dict[str, Any]:
@@ -46,13 +53,10 @@ class PushRedBlackOperator(StationOperator):
         # What the UI shows instead of the mapped index.
         context["region"] = self.region
         self.wait_for_earlier_regions(self.selected(context))
-        account = Account(self.log.info)
+        limit = self.application.prod.push.timeout_seconds
         fleet = Fenced(self.fleet(self.region), fence(context))
-        try:
-            done = account.follow(drive_push(fleet, self.goal(context), clock.now))
-        finally:
-            name = push_file(self.app, key_of_run(context), self.region)
-            self.installation.results().write(name, account.text().encode())
+        with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:
+            done = account.follow(drive_push(fleet, self.goal(context), clock.now), limit_seconds=limit)
         return {"schema": 1, "region": self.region, "group": done.group, "summary": done.summary}
 
     def wait_for_earlier_regions(self, delivery: Delivery) -> None:

@@ -12,6 +12,7 @@ from include.errors import RefusedError
 from include.fleet import ClusterView
 from redstart.operators.judgement import StoppedContent
 from redstart.operators.station import StationOperator, key_of_run
+from redstart.ui.links import CommitLink, MergeLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,6 +30,8 @@ class SelectCommitOperator(StationOperator):
     **Retry and clear**: looks at the branch and at what is live again, so a cleared run may take a newer commit.
     """
 
+    operator_extra_links = (CommitLink(),)
+
     def deliver(self, context: Context) -> dict[str, Any]:
         app, repository = self.application, self.repository
         repository.fetch()
@@ -38,16 +41,21 @@ class SelectCommitOperator(StationOperator):
         live = self.live_trees(repository, regions)
         if word := word_if_live(live, info.tree, commit) or self.word_if_stopped(context, info.tree, commit):
             context["ti"].xcom_push(key="word", value=word)
+            with self.told(context) as account:
+                account.add(word)
             raise AirflowSkipException(word)
-        self.log.info("%s by %s: %s; live now: %s", info.short, info.author, info.subject, live)
+        with self.told(context) as account:
+            account.note(f"{commit} by {one_line(info.author)}: {one_line(info.subject)}")
+            account.note(f"version {info.version}, to {', '.join(regions)}")
+            account.note(f"content {info.tree[:10]}; live now: {describe_trees(live)}")
         return Delivery(
             app=app.name,
             run_key=key_of_run(context),
             commit=commit,
             tree=info.tree,
             version=info.version,
-            subject=info.subject,
-            author=info.author,
+            subject=one_line(info.subject),
+            author=one_line(info.author),
             committed_epoch=int(info.committed_at.timestamp()),
             regions=regions,
             canary_region=choose_canary_region(app.prod, regions),
@@ -82,17 +90,20 @@ class MergeBranchOperator(StationOperator):
     **Retry and clear**: safe; what is already merged is "nothing to do".
     """
 
+    operator_extra_links = (MergeLink(),)
+
     def deliver(self, context: Context) -> dict[str, Any]:
         source, target = self.application.source.prod_branch, self.application.source.release_branch
-        result = self.repository.merge_branch(source, target)
-        if result.outcome == "conflict":
-            names = ", ".join(result.conflicts)
-            sides = f"{source} ({result.source_commit[:10]}) and {target} ({result.target_commit[:10]})"
-            raise RefusedError(
-                f"{sides} disagree in: {names}. "
-                f"Nothing was written; merge {source} into {target} by hand. The delivery goes on."
-            )
-        self.log.info("%s into %s: %s", source, target, result.outcome)
+        with self.told(context) as account:
+            result = self.repository.merge_branch(source, target)
+            if result.outcome == "conflict":
+                names = one_line(", ".join(result.conflicts), 2000)
+                sides = f"{source} ({result.source_commit[:10]}) and {target} ({result.target_commit[:10]})"
+                raise RefusedError(
+                    f"{sides} disagree in: {names}. "
+                    f"Nothing was written; merge {source} into {target} by hand. The delivery goes on."
+                )
+            account.note(f"{source} into {target}: {result.outcome}, {target} is at {result.merged_to[:10]}")
         return {"schema": 1, "outcome": result.outcome, "merged_to": result.merged_to}
 
 
@@ -105,6 +116,17 @@ def choose_commit(repository: GitRepository, branch: str, wanted: str | None) ->
     if not repository.is_ancestor(commit, head):
         raise RefusedError(f"{commit[:10]} is not on branch {branch}: only what is there can be delivered.")
     return commit
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """What somebody else wrote, fit for a line of a log: without control characters, and not longer than `most`."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in text)
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+
+
+def describe_trees(live: Mapping[str, str | None]) -> str:
+    """Region and content, in words."""
+    return ", ".join(f"{region} {tree[:10] if tree else 'something else'}" for region, tree in live.items())
 
 
 def live_commits(view: ClusterView) -> set[str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from include.apps import App, load_app
 from include.apps.delivery import Delivery, run_key
-from include.errors import RefusedError
+from include.errors import RedstartError, RefusedError
 from include.fleet import ClusterRef, ClusterView, Fleet
 from redstart.hooks.fleet import FleetHook
 from redstart.hooks.git import GitRepositoryHook
 from redstart.hooks.installation import InstallationHook
+from redstart.operators.drive import Account
 from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
+from redstart.ui.links import station_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,7 +48,7 @@ class StationOperator(BaseOperator):
         kwargs.setdefault("retries", RETRIES)
         kwargs.setdefault("retry_delay", RETRY_DELAY)
         kwargs.setdefault("retry_policy", ErrorsOwnDelay())
-        kwargs.setdefault("doc_md", type(self).__doc__)
+        kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
         super().__init__(**kwargs)
         self.app = app
 
@@ -55,6 +59,25 @@ class StationOperator(BaseOperator):
     def deliver(self, context: Context) -> Any:
         """The work. RedstartErrors are translated by the caller."""
         raise NotImplementedError
+
+    @contextmanager
+    def told(self, context: Context, file: str | None = None) -> Iterator[Account]:
+        """An account for the task's log that, on any end, is also kept where the task's link leads.
+
+        What an earlier try, or a cleared one, told stays above it. That an account cannot be kept stops nothing.
+        """
+        account = Account(self.log.info)
+        try:
+            yield account
+        except RedstartError as error:
+            account.add(f"ended without success: {error}")
+            raise
+        finally:
+            name = file or station_file(self.app, key_of_run(context), self.task_id)
+            try:
+                self.installation.results().append(name, account.text().encode())
+            except (OSError, RedstartError) as error:
+                self.log.warning("The account could not be kept as %s: %s", name, error)
 
     @property
     def application(self) -> App:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -48,7 +49,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         kwargs.setdefault("retries", RETRIES)
         kwargs.setdefault("retry_delay", RETRY_DELAY)
         kwargs.setdefault("retry_policy", ErrorsOwnDelay())
-        kwargs.setdefault("doc_md", type(self).__doc__)
+        kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
         super().__init__(**kwargs)
         self.app = app
 

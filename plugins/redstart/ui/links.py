@@ -29,6 +29,11 @@ def push_file(app: str, key: str, region: str) -> str:
     return f"pushes/{app}/{key}/{region}.log"
 
 
+def station_file(app: str, key: str, task_id: str) -> str:
+    """Where the account of what a task did is kept."""
+    return f"stations/{app}/{key}/{task_id.rpartition('.')[2]}.log"
+
+
 def report_url(file: str) -> str:
     """The page, below Airflow's own address, that shows a kept file."""
     return f"{URL_PREFIX}/reports/{file}"
@@ -68,3 +73,75 @@ class PushLogLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         return report_url(push_file(operator.app, run_key(ti_key.run_id), str(getattr(operator, "region", ""))))
+
+
+class StationLink(BaseOperatorLink):
+    """The account of a task. Each button is a class of its own: Airflow stores what it leads to by the class's name."""
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(station_file(operator.app, run_key(ti_key.run_id), ti_key.task_id))
+
+
+class CommitLink(StationLink):
+    """Which commit, and what was live."""
+
+    name = "Commit"
+
+
+class MergeLink(StationLink):
+    """What became of the merge into release."""
+
+    name = "Merge"
+
+
+class ImagesLink(StationLink):
+    """The image ids, and how they were made."""
+
+    name = "Images"
+
+
+class BaselineLink(StationLink):
+    """The group that the new version is compared with."""
+
+    name = "Baseline"
+
+
+class CanaryGroupsLink(StationLink):
+    """Canary and baseline, and how they were launched."""
+
+    name = "Canary groups"
+
+
+class TeardownLogLink(StationLink):
+    """How canary and baseline were taken away."""
+
+    name = "Teardown log"
+
+
+class RegionsLink(StationLink):
+    """The regions in the order of the push."""
+
+    name = "Regions"
+
+
+class LiveLink(StationLink):
+    """What takes traffic in every region."""
+
+    name = "What runs where"
+
+
+ALL_LINKS = (
+    CanaryReportLink(),
+    BuildLogLink(),
+    UnitTestLogLink(),
+    PushLogLink(),
+    CommitLink(),
+    MergeLink(),
+    ImagesLink(),
+    BaselineLink(),
+    CanaryGroupsLink(),
+    TeardownLogLink(),
+    RegionsLink(),
+    LiveLink(),
+)
+"""For the plugin: the pages show only links that are registered."""

@@ -64,3 +64,11 @@ def test_settings_load_without_numpy() -> None:
         "sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_floor_of_counts_grows_with_the_point() -> None:
+    shipped = parse_judge_config(SETTINGS.read_text(), source="api.judge.toml")
+    coarse = shipped.with_point(60, written_for_seconds=5)
+    for name, times in {"http.5xx": 12, "http.latency_p99_ms": 1, "runtime.threads": 1}.items():
+        place = shipped.rule_index(name)
+        assert coarse.rules[place].floor == pytest.approx(times * shipped.rules[place].floor), name

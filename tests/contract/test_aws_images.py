@@ -9,8 +9,8 @@ import pytest
 from include.adapters.aws_images import AwsImages
 from include.errors import RefusedError, RetryableError
 from include.fleet import BuilderSpec
+from tests.contract.test_aws_fleet import throttled
 from tests.support.aws_stub import CountingClients, stub_aws
-from tests.unit.adapters.test_aws_fleet import throttled
 
 TAGS = {"redstart:app": "api", "redstart:commit": "abc", "redstart:version": "1.0"}
 NAME = "api-1.0-abc"
