@@ -14,6 +14,7 @@ from include.services.processes import end_marked
 from include.services.settings import Settings
 
 STATE_FILE = "stack.json"
+LOCK_FILE = "redstart.lock"
 CLAIM_PATIENCE_SECONDS = 1.0
 
 
@@ -26,10 +27,14 @@ class Home:
         self.settings = settings
 
     def make(self) -> None:
-        """RefusedError where the folder cannot be made or written."""
+        """RefusedError where the folder cannot be made or written, or is somebody else's: a start empties parts of it."""
         try:
+            if not (self.path / LOCK_FILE).exists() and self.path.exists() and any(self.path.iterdir()):
+                raise RefusedError(
+                    f"{self.path} is not empty and not a stack's folder; choose another with REDSTART_HOME."
+                )
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "lock").open("ab").close()
+            (self.path / LOCK_FILE).open("ab").close()
         except OSError as error:
             raise RefusedError(
                 f"{self.path} cannot be written ({error.strerror}); choose another folder with REDSTART_HOME."
@@ -38,7 +43,7 @@ class Home:
     def claim(self) -> None:
         """RefusedError where a live supervisor holds the lock."""
         self.make()
-        self._lock = (self.path / "lock").open("ab")
+        self._lock = (self.path / LOCK_FILE).open("ab")
         deadline = time.monotonic() + CLAIM_PATIENCE_SECONDS
         while not _is_locked(self._lock):
             if time.monotonic() > deadline:  # `is_claimed` of another command holds it for a moment only
@@ -52,7 +57,7 @@ class Home:
     def is_claimed(self) -> bool:
         """Whether a live supervisor holds the lock."""
         try:
-            with (self.path / "lock").open("rb") as file:
+            with (self.path / LOCK_FILE).open("rb") as file:
                 return not _is_locked(file)
         except OSError:
             return False

@@ -50,3 +50,20 @@ def test_a_home_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RefusedError, match="REDSTART_HOME"):
         Home(Settings(home=tmp_path / "file" / "home")).make()
+
+
+def test_a_folder_with_other_things_in_it_is_not_taken_for_a_stack(tmp_path: Path) -> None:
+    (tmp_path / "git").mkdir()
+    (tmp_path / "git" / "precious").write_text("mine")
+    with pytest.raises(RefusedError, match="is not empty and not a stack's folder"):
+        Home(Settings(home=tmp_path)).make()
+    assert (tmp_path / "git" / "precious").read_text() == "mine"
+
+
+def test_a_stacks_own_folder_is_used_again(tmp_path: Path) -> None:
+    home = Home(Settings(home=tmp_path / "stack"))
+    home.make()
+    (home.path / "git").mkdir()
+    home.make()
+    home.renew_world()
+    assert not (home.path / "git").exists()
