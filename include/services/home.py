@@ -27,7 +27,7 @@ class Home:
         self.settings = settings
 
     def make(self) -> None:
-        """RefusedError where the folder cannot be made or written, or is somebody else's: a start empties parts of it."""
+        """RefusedError where the folder cannot be made or written, or is not a stack's: a start empties parts of it."""
         try:
             if not (self.path / LOCK_FILE).exists() and self.path.exists() and any(self.path.iterdir()):
                 raise RefusedError(

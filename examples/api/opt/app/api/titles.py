@@ -23,7 +23,7 @@ def find_title(title_id: int) -> Title | None:
         "minutes": 70 + title_id * 13 % 90,
         "score": (title_id * 7919 % 1000) / 1000,
     }
-    if title_id % 33:
+    if title_id % 10:
         title["advisory"] = ADVISORIES[title_id % len(ADVISORIES)]
     return title
 
