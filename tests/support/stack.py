@@ -105,7 +105,7 @@ def listeners(pids: set[int]) -> set[str]:
     for pid in pids:
         try:
             for link in Path(f"/proc/{pid}/fd").iterdir():
-                target = Path(link).readlink()
+                target = str(link.readlink())
                 if target.startswith("socket:["):
                     inodes.add(target[8:-1])
         except OSError:
