@@ -121,8 +121,9 @@ def phases(settings: Settings, *, is_cloud_only: bool) -> list[list[Part]]:
     cloud, seed, traffic = cloud_phases(settings)
     if is_cloud_only:
         return [cloud, seed, traffic]
-    migrate, components = airflow_parts(settings)
-    return [[*cloud, migrate], seed, [*components, *traffic]]
+    migrate, (api_server, *others) = airflow_parts(settings)
+    # A task that starts before the API server answers uses up a try.
+    return [[*cloud, migrate], [*seed, api_server], [*others, *traffic]]
 
 
 def wanted_addresses(settings: Settings, *, is_cloud_only: bool) -> list[tuple[str, int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
@@ -27,7 +28,10 @@ def commit_or_clock(app: App) -> Any:
     branch = watched_branch(app)
     if app.prod.schedule is None:
         return [branch]
-    return AssetOrTimeSchedule(timetable=CronTriggerTimetable(app.prod.schedule, timezone="UTC"), assets=[branch])
+    # Without it a new installation would at once run a tick that is up to a tenth of the interval old.
+    never = timedelta(seconds=1)
+    clock = CronTriggerTimetable(app.prod.schedule, timezone="UTC", run_immediately=never)
+    return AssetOrTimeSchedule(timetable=clock, assets=[branch])
 
 
 def delivery_form(app: App) -> dict[str, Param]:

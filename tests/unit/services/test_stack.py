@@ -10,7 +10,7 @@ import pytest
 from include.errors import ConfigError, RefusedError
 from include.services.home import Home
 from include.services.settings import PROJECT, Settings
-from include.services.stack import read_settings, refuse_taken_ports
+from include.services.stack import phases, read_settings, refuse_taken_ports
 
 
 def test_a_bad_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +67,10 @@ def test_a_stacks_own_folder_is_used_again(tmp_path: Path) -> None:
     home.make()
     home.renew_world()
     assert not (home.path / "git").exists()
+
+
+def test_no_task_can_start_before_the_api_server_answers(tmp_path: Path) -> None:
+    names = [{part.name for part in phase} for phase in phases(Settings(home=tmp_path), is_cloud_only=False)]
+    first = next(place for place, phase in enumerate(names) if "api-server" in phase)
+    assert all("scheduler" not in phase for phase in names[: first + 1])
+    assert {"scheduler", "triggerer", "dag-processor", "traffic"} <= names[-1]
