@@ -43,18 +43,22 @@ def kill_and_await(demo: Demo, name: str) -> None:
     wait_for(lambda: part_pid(demo, name) != first and is_alive(part_pid(demo, name)), 5, f"{name} is back", 0.1)
 
 
-def task_processes(demo: Demo, instance_id: str) -> list[int]:
-    """The process that works on this task instance now: its title is `airflow worker -- <id>`."""
+def task_process(demo: Demo, instance_id: str) -> int:
+    """The process that runs this task instance now, 0 while there is none.
+
+    Its title names the instance, and so does that of the executor's worker, its parent, which is not meant.
+    """
     stack = str(demo.stack.state()["stack"])
-    found = []
-    for pid in marked_pids(stack):
-        try:
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if instance_id.encode() in title:
-            found.append(pid)
-    return found
+    named = {pid for pid in marked_pids(stack) if instance_id.encode() in read(pid, "cmdline")}
+    parents = {pid: int(read(pid, "stat").rpartition(b")")[2].split()[1]) for pid in named if read(pid, "stat")}
+    return next((pid for pid, parent in parents.items() if parent in named), 0)
+
+
+def read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
 
 
 def test_every_listener_is_on_loopback(demo: Demo) -> None:
@@ -108,14 +112,14 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
 def kill_the_judging_task(demo: Demo, run_id: str) -> int:
     """kill -9 of the process that judges, once; its pid."""
 
-    def judging() -> list[int]:
+    def judging() -> int:
         tasks = {task.task_id: task for task in demo.api.tasks(DAG_ID, run_id)}
         task = tasks["canary.analyze_canary"]
-        return task_processes(demo, task.instance_id) if task.state == "running" else []
+        return task_process(demo, task.instance_id) if task.state == "running" else 0
 
-    pids = wait_for(judging, SOAK_SECONDS + 90, "the task judges", 0.05)
-    os.kill(pids[0], signal.SIGKILL)
-    return pids[0]
+    pid = int(wait_for(judging, SOAK_SECONDS + 90, "the task judges", 0.05))
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 def test_a_bad_commit_is_stopped_by_its_canary(demo: Demo) -> None:
