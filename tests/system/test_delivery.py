@@ -46,12 +46,11 @@ def kill_and_await(demo: Demo, name: str) -> None:
 def task_process(demo: Demo, instance_id: str) -> int:
     """The process that runs this task instance now, 0 while there is none.
 
-    Its title names the instance, and so does that of the executor's worker, its parent, which is not meant.
+    Its title names the instance; so does that of the executor's worker, its parent, which is not meant.
     """
     stack = str(demo.stack.state()["stack"])
-    named = {pid for pid in marked_pids(stack) if instance_id.encode() in read(pid, "cmdline")}
-    parents = {pid: int(read(pid, "stat").rpartition(b")")[2].split()[1]) for pid in named if read(pid, "stat")}
-    return next((pid for pid, parent in parents.items() if parent in named), 0)
+    titles = {pid: read(pid, "cmdline") for pid in marked_pids(stack)}
+    return next((pid for pid, title in titles.items() if instance_id.encode() in title and b"Executor" not in title), 0)
 
 
 def read(pid: int, name: str) -> bytes:
