@@ -87,11 +87,13 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
         return states.get("canary.analyze_canary") == "deferred"
 
     wait_for(soaks, 300, "the soak begins")
+    demo.marks.keep("soak", demo.counters())
     promised = demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")
     kill_and_await(demo, "triggerer")
     kill_and_await(demo, "scheduler")
     end = datetime.fromisoformat(promised["soak_end"])
     killed = kill_the_judging_task(demo, run.run_id)
+    demo.soak_last = demo.counters()
     followed = demo.follow(commit)
     outcome = demo.judge("good", commit, followed, {})
     assert outcome.problems == ()

@@ -106,9 +106,9 @@ def endpoint(caller: Caller) -> Iterator[str]:
 
 def test_botocore_finds_credentials_and_region(endpoint: str) -> None:
     config = {"ec2_metadata_service_endpoint": endpoint}
-    fetcher = InstanceMetadataFetcher(timeout=2, num_attempts=1, config=config)
+    fetcher = InstanceMetadataFetcher(timeout=20, num_attempts=1, env={}, config=config)
     credentials = InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
     assert credentials is not None
     assert credentials.get_frozen_credentials().access_key == "AKIA1"
-    region = InstanceMetadataRegionFetcher(timeout=2, num_attempts=1, config=config)
+    region = InstanceMetadataRegionFetcher(timeout=20, num_attempts=1, env={}, config=config)
     assert region.retrieve_region() == "us-west-2"
