@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from include.services.settings import Settings
@@ -24,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.3) -> Any:
-    """The first true answer; AssertionError naming `what` when there is none in time."""
+    """The first true answer; AssertionError naming `what` when there is none in time. No connection: not yet."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        with suppress(httpx.TransportError):
+            if answer := condition():
+                return answer
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(every)
 

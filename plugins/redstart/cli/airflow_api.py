@@ -42,7 +42,7 @@ class AirflowApi:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=10)
+        self._client = httpx.Client(base_url=url, timeout=30)
         self._login = {"username": user, "password": password}
 
     def runs(self, dag_id: str) -> list[RunState]:
