@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.errors import RedstartError
-from include.services.processes import MARKER, die_with_parent, end_marked, marked_pids
+from include.services.processes import MARKER, die_with_parent, end_marked
 
 TICK_SECONDS = 0.2
 RESTART_SECONDS = (0.2, 1.0, 3.0)
@@ -197,10 +197,6 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(state, indent=1, default=str))
     temporary.replace(path)
-
-
-def is_left_behind(stack: str) -> bool:
-    return any(marked_pids(stack))
 
 
 if __name__ == "__main__" and sys.argv[1] == "guard":

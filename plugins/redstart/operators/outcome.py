@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,3 +37,14 @@ class ErrorsOwnDelay(ExceptionRetryPolicy):
             delay = timedelta(seconds=exception.next_delay_seconds)
             return RetryDecision.retry(delay, reason=str(exception)[:500])
         return RetryDecision.default()
+
+
+def with_defaults(of: type, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a task of class `of`: retries as all our tasks have them, documented by its docstring."""
+    ours = {
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_policy": ErrorsOwnDelay(),
+        "doc_md": inspect.getdoc(of),
+    }
+    return {**ours, **kwargs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from redstart.hooks.fleet import FleetHook
 from redstart.hooks.git import GitRepositoryHook
 from redstart.hooks.installation import InstallationHook
 from redstart.operators.drive import Account
-from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
+from redstart.operators.outcome import translated, with_defaults
 from redstart.ui.links import station_file
 
 if TYPE_CHECKING:
@@ -45,11 +44,7 @@ class StationOperator(BaseOperator):
     ui_color = "#eef3f8"
 
     def __init__(self, *, app: str, **kwargs: Any) -> None:
-        kwargs.setdefault("retries", RETRIES)
-        kwargs.setdefault("retry_delay", RETRY_DELAY)
-        kwargs.setdefault("retry_policy", ErrorsOwnDelay())
-        kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
-        super().__init__(**kwargs)
+        super().__init__(**with_defaults(type(self), kwargs))
         self.app = app
 
     def execute(self, context: Context) -> Any:

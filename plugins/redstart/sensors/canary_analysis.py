@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from redstart.hooks.fleet import FleetHook
 from redstart.hooks.installation import InstallationHook
 from redstart.operators import clock
 from redstart.operators.judgement import CanaryRecord, judge_settings, sentence_of
-from redstart.operators.outcome import RETRIES, RETRY_DELAY, ErrorsOwnDelay, translated
+from redstart.operators.outcome import translated, with_defaults
 from redstart.operators.station import LAUNCH_CANARY, result_of, selected
 from redstart.triggers.canary_soak import CanarySoakTrigger
 from redstart.ui.links import CanaryReportLink
@@ -46,11 +45,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
 
     def __init__(self, *, app: str, **kwargs: Any) -> None:
         # At least one retry: an event that overtakes the deferral fails the try, not the soak.
-        kwargs.setdefault("retries", RETRIES)
-        kwargs.setdefault("retry_delay", RETRY_DELAY)
-        kwargs.setdefault("retry_policy", ErrorsOwnDelay())
-        kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
-        super().__init__(**kwargs)
+        super().__init__(**with_defaults(type(self), kwargs))
         self.app = app
 
     def execute(self, context: Context) -> Any:
