@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from include.errors import ConfigError
 
 Direction = Literal["increase", "decrease", "either"]
-Kind = Literal["level", "count", "stock"]
+Kind = Literal["auto", "level", "count", "stock"]
+Profile = Literal["redstart", "kayenta"]
+UNGROUPED = "(no group)"
 
 
 class _Strict(BaseModel):
@@ -20,25 +24,53 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """How metrics whose name matches the glob `match` are judged; of several rules the first that matches holds.
+    """How metrics whose name matches the glob `match` (`exact`: whose name it is) are judged; the first rule that
+    matches holds.
 
-    - `kind`: `level` (latency, utilisation: a distribution of values), `count` (events per point, 0 when idle), or
-      `stock` (memory, threads: wanders or creeps; judged by where it stands at the end of the window).
+    - `groups` (or `group`): where it counts; a metric in several groups counts in each.
+    - `kind`: `level` (latency, utilisation: a distribution of values), `count` (events per point, 0 when idle),
+      `stock` (memory, threads: wanders or creeps; judged by where it stands at the end of the window), or `auto`:
+      a count where the values are small whole numbers, else a level.
     - `direction`: the side on which a difference is bad. HOT is only said for increase or either, COLD only for
       decrease or either.
-    - `allowed` (a share of the baseline: 0.25 = 25 %) and `floor` (the metric's own unit, per point): a difference
-      must exceed both to matter.
-    - `critical`: deviating alone stops the canary. `muted`: reported, not scored.
+    - `allowed` (a share of the baseline: 0.25 = 25 %; `allowed_down` for a decrease, the same unless set) and `floor`
+      (the metric's own unit, per point): a difference must exceed both to matter. With `measure` `cles` the shares
+      are of P(canary > baseline), beyond 1/2.
+    - `critical`: deviating alone stops the canary, if it exceeds `critical_allowed` (and `critical_allowed_down`) too.
+      `must_have_data`: no data counts against the canary. `muted`: reported, not scored.
+    - `gaps`: `remove`, or `zero` where a gap means that nothing happened. `outlier_factor`: points further than that
+      many interquartile ranges outside the quartiles are set aside (None: all are kept).
     """
 
     match: str = Field(min_length=1)
-    group: str
-    kind: Kind = "level"
+    exact: bool = False
+    groups: tuple[str, ...] = ()
+    kind: Kind = "auto"
     direction: Direction = "increase"
-    allowed: float = Field(0.25, ge=0.0)
+    measure: Literal["ratio", "cles"] = "ratio"
+    allowed: float = 0.25
+    allowed_down: float | None = None
+    critical_allowed: float | None = None
+    critical_allowed_down: float | None = None
     floor: float = Field(0.0, ge=0.0)
     critical: bool = False
+    must_have_data: bool = False
     muted: bool = False
+    gaps: Literal["remove", "zero"] = "remove"
+    outlier_factor: float | None = Field(None, gt=0.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_group(cls, body: Any) -> Any:
+        if isinstance(body, Mapping) and "group" in body:
+            if "groups" in body:
+                raise ValueError("give group or groups, not both")
+            return {**{key: value for key, value in body.items() if key != "group"}, "groups": (body["group"],)}
+        return body
+
+    def allowance(self, *, upward: bool) -> float:
+        """The share that a difference in that direction may have."""
+        return self.allowed if upward or self.allowed_down is None else self.allowed_down
 
 
 class Evidence(_Strict):
@@ -61,14 +93,20 @@ _TEST = Evidence(points=4, effective_points=1.0, critical_alarm=0.05, false_shar
 
 
 class JudgeConfig(_Strict):
-    """All settings of one application's judge; group weights are relative to one another.
+    """All settings of one application's judge.
 
-    `evidence` names the one of `evidence_levels` that is in force: `shipped` is for real canaries, `test` for the
+    `groups` are weights, relative to one another; with `share_rest` they are percent, and groups that only rules
+    name share evenly what is left to 100. Metrics without a group form one of their own. `profile` is whose rules
+    judge: `redstart`, or `kayenta` for NetflixACAJudge-v1.0 as it is. `warnings` are what the reader of the file
+    wants known. `evidence` names the one of `evidence_levels` that is in force: `shipped` is for real canaries, `test` for the
     one-minute soaks of system tests. `unknown_limit_pct` is the share of the weight that may stay without an answer.
     """
 
-    groups: dict[str, float] = Field(min_length=1)
+    profile: Profile = "redstart"
+    groups: dict[str, float]
+    share_rest: bool = False
     rules: tuple[Rule, ...] = Field(min_length=1)
+    warnings: tuple[str, ...] = ()
     evidence: str = "shipped"
     evidence_levels: dict[str, Evidence] = Field(default_factory=lambda: {"shipped": _SHIPPED, "test": _TEST})
     confidence: float = Field(0.98, gt=0.5, lt=1.0)
@@ -77,12 +115,15 @@ class JudgeConfig(_Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> JudgeConfig:
         for name, weight in self.groups.items():
-            if weight <= 0.0:
+            if weight <= 0.0 and not self.share_rest:
                 raise ValueError(f"groups.{name}: a weight must be over 0, found {weight}")
         for place, rule in enumerate(self.rules):
-            if rule.group not in self.groups:
-                raise ValueError(f"rules.{place}.group: {rule.group!r} is not one of {', '.join(self.groups)}")
-        if self.rules[-1].match != "*":
+            for group in rule.groups:
+                if group not in self.groups and not self.share_rest:
+                    raise ValueError(f"rules.{place}.group: {group!r} is not one of {', '.join(self.groups)}")
+            if not rule.groups and not self.share_rest:
+                raise ValueError(f"rules.{place}.group: is missing")
+        if not self.rules[-1].exact and self.rules[-1].match != "*":
             raise ValueError(
                 f"rules: the last must match '*' so that no metric goes unjudged, found {self.rules[-1].match!r}"
             )
@@ -114,9 +155,33 @@ class JudgeConfig(_Strict):
         )
         return self.model_copy(update={"rules": rules})
 
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """The weight of every group that a rule names."""
+        named = dict.fromkeys(group for rule in self.rules for group in (rule.groups or (UNGROUPED,)))
+        rest = [group for group in named if group not in self.groups]
+        left = max(100.0 - sum(self.groups.values()), 0.0)
+        return {**self.groups, **{group: left / len(rest) for group in rest}}
+
+    @cached_property
+    def _places(self) -> tuple[dict[str, int], re.Pattern[str]]:
+        exact: dict[str, int] = {}
+        for place, rule in enumerate(self.rules):
+            if rule.exact:
+                exact.setdefault(rule.match, place)
+        globs = (f"(?P<r{place}>{translate(rule.match)})" for place, rule in enumerate(self.rules) if not rule.exact)
+        return exact, re.compile("|".join(globs) or "(?!)")
+
     def rule_index(self, name: str) -> int:
-        """Which rule judges the metric `name` (there always is one)."""
-        return next(place for place, rule in enumerate(self.rules) if fnmatchcase(name, rule.match))
+        """Which rule judges the metric `name`. Raises ConfigError where none does (only exact rules, and not its)."""
+        exact, globs = self._places
+        found = globs.match(name)
+        places = [exact[name]] if name in exact else []
+        if found is not None and found.lastgroup is not None:
+            places.append(int(found.lastgroup[1:]))
+        if not places:
+            raise ConfigError("is not in the configuration", source="judge", key="metric", value=name)
+        return min(places)
 
 
 def judge_config(body: Mapping[str, Any], *, source: str) -> JudgeConfig:

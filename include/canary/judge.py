@@ -11,7 +11,7 @@ import numpy.typing as npt
 from include.canary.config import JudgeConfig, Rule
 from include.canary.counts import compare_counts
 from include.canary.grid import order_of_importance
-from include.canary.score import summarise, weigh
+from include.canary.score import groups_of, summarise, weigh
 from include.canary.series import Floats, MetricPairs
 from include.canary.statistics import Findings, compare_levels, reject_dependent
 from include.canary.stocks import compare_stocks
@@ -21,6 +21,7 @@ from include.canary.words import explain, explain_missing, explain_too_little
 Flags = npt.NDArray[np.bool_]
 
 _TESTS: dict[str, Callable[[Floats, Floats, float], Findings]] = {
+    "auto": compare_levels,
     "level": compare_levels,
     "count": compare_counts,
     "stock": compare_stocks,
@@ -180,7 +181,9 @@ def _metric_verdict(
         name=name,
         label=label,
         reason="",
-        group=rule.group,
+        groups=groups_of(rule),
+        fails=label.is_deviating,
+        stops=label.is_deviating and rule.critical,
         critical=rule.critical,
         muted=rule.muted,
         weight=weight,

@@ -6,27 +6,45 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from include.canary.config import JudgeConfig, Rule
+from include.canary.config import UNGROUPED, JudgeConfig, Rule
 from include.canary.series import MetricPairs
 from include.canary.verdict import GroupScore, Label, MetricVerdict, Thresholds, Verdict
 
 
 def weigh(config: JudgeConfig, rules: Sequence[Rule]) -> list[float]:
     """Each metric's percentage of the whole: its group's weight, shared out evenly; groups without metrics drop out."""
-    sizes = Counter(rule.group for rule in rules if not rule.muted)
-    whole = sum(config.groups[group] for group in sizes)
-    return [0.0 if rule.muted else 100.0 * config.groups[rule.group] / whole / sizes[rule.group] for rule in rules]
+    sizes = Counter(group for rule in rules if not rule.muted for group in groups_of(rule))
+    whole = sum(config.weights[group] for group in sizes)
+    share = {group: 100.0 * config.weights[group] / whole / size if whole else 0.0 for group, size in sizes.items()}
+    return [0.0 if rule.muted else sum(share[group] for group in groups_of(rule)) for rule in rules]
 
 
-def _group_score(name: str, metrics: Sequence[MetricVerdict]) -> GroupScore:
-    judged = sum(metric.weight for metric in metrics if metric.label.is_judged)
-    passed = sum(metric.weight for metric in metrics if metric.label is Label.PASS)
-    weight = sum(metric.weight for metric in metrics)
+def groups_of(rule: Rule) -> tuple[str, ...]:
+    """Where a rule's metrics count."""
+    return rule.groups or (UNGROUPED,)
+
+
+def _group_scores(config: JudgeConfig, metrics: Sequence[MetricVerdict]) -> tuple[GroupScore, ...]:
+    members: dict[str, list[MetricVerdict]] = {}
+    for metric in metrics:
+        for group in metric.groups:
+            members.setdefault(group, []).append(metric)
+    whole = sum(config.weights[group] for group in members)
+    return tuple(
+        _group_score(name, members[name], 100.0 * weight / whole if whole else 0.0)
+        for name, weight in config.weights.items()
+        if name in members
+    )
+
+
+def _group_score(name: str, metrics: Sequence[MetricVerdict], weight: float) -> GroupScore:
+    scored = sum(metric.is_scored for metric in metrics)
+    passed = sum(metric.is_scored and not metric.fails for metric in metrics)
     return GroupScore(
         name=name,
-        score=round(100.0 * passed / judged, 2) if judged else None,
+        score=round(100.0 * passed / scored, 2) if scored else None,
         weight=round(weight, 2),
-        unknown_weight=round(weight - judged, 2),
+        unknown_weight=round(weight * (1.0 - scored / len(metrics)), 2),
         metrics=len(metrics),
         deviating=sum(metric.label.is_deviating for metric in metrics),
     )
@@ -72,19 +90,16 @@ def summarise(
     NO_DATA, INCONCLUSIVE and ERROR leave the denominator and add to `unknown_weight`.
     """
     scored = [metric for metric in metrics if not metric.muted]
-    judged = sum(metric.weight for metric in scored if metric.label.is_judged)
-    passed = sum(metric.weight for metric in scored if metric.label is Label.PASS)
+    judged = sum(metric.weight for metric in scored if metric.is_scored)
+    passed = sum(metric.weight for metric in scored if metric.is_scored and not metric.fails)
     whole = sum(metric.weight for metric in scored)
     # Rounded down: 94.996 must not read as 95, nor go as 95.
     score = math.floor(10_000.0 * passed / judged + 1e-6) / 100.0 if judged else 0.0
-    groups = tuple(
-        _group_score(name, members) for name in config.groups if (members := [m for m in scored if m.group == name])
-    )
     return Verdict(
         score=score,
         classification=_classify(score, thresholds) if judged else "unknown",
         metrics=metrics,
-        groups=groups,
+        groups=_group_scores(config, scored),
         unknown_weight=round(whole - judged, 2) if whole else 100.0,
         unknown_limit=config.unknown_limit_pct,
         thresholds=thresholds,
@@ -92,5 +107,7 @@ def summarise(
         step_seconds=pairs.step_seconds,
         points=pairs.points,
         advice=_advice(config, pairs, metrics),
+        profile=config.profile,
+        warnings=config.warnings,
         metadata=dict(pairs.metadata),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
@@ -15,7 +15,7 @@ from include.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 
-_FORMAT = 1
+_FORMAT = 2
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -24,8 +24,8 @@ def _require_aware(start: datetime, source: str) -> None:
         raise ConfigError("needs a time zone", source=source, key="start", value=start.isoformat())
 
 
-def _require_distinct(names: tuple[str, ...], source: str, key: str) -> None:
-    seen: set[str] = set()
+def _require_distinct(names: Iterable[object], source: str, key: str) -> None:
+    seen: set[object] = set()
     for name in names:
         if name in seen:
             raise ConfigError("is there twice", source=source, key=key, value=name)
@@ -64,7 +64,9 @@ class MetricPairs:
     """Baseline and canary of every metric at the same times: all that a judgement reads, and all that is kept of it.
 
     `baseline` and `canary` are float64 [n_names, n_points], NaN for gaps. `metadata` says whose they are (image
-    ids, group names, region) and is carried along unread. `errors` as in MetricGrid.
+    ids, group names, region) and is carried along unread. `errors` as in MetricGrid. `tags` (empty, or one mapping a
+    row) tell several series of one name apart. `lengths` (None, or int64 [n_names, 2]: baseline, canary) says how
+    many points of a row were asked for, where they are fewer than the grid has: what lies beyond is no gap.
     """
 
     names: tuple[str, ...]
@@ -74,10 +76,20 @@ class MetricPairs:
     step_seconds: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[Mapping[str, str], ...] = ()
+    lengths: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         _require_aware(self.start, "metric pairs")
-        _require_distinct(self.names, "metric pairs", "names")
+        if self.tags:
+            if len(self.tags) != len(self.names):
+                raise ConfigError("must be one a name", source="metric pairs", key="tags", value=len(self.tags))
+            marks = (tuple(sorted(tags.items())) for tags in self.tags)
+            _require_distinct(zip(self.names, marks, strict=True), "metric pairs", "names")
+        else:
+            _require_distinct(self.names, "metric pairs", "names")
+        if self.lengths is not None and self.lengths.shape != (len(self.names), 2):
+            raise ConfigError("must be [names, 2]", source="metric pairs", key="lengths", value=self.lengths.shape)
         if self.step_seconds <= 0:
             raise ConfigError("must be over 0", source="metric pairs", key="step_seconds", value=self.step_seconds)
         for side in ("baseline", "canary"):
@@ -91,6 +103,9 @@ class MetricPairs:
     def points(self) -> int:
         return int(self.baseline.shape[1])
 
+    def tags_of(self, row: int) -> Mapping[str, str]:
+        return self.tags[row] if self.tags else _NOTHING
+
     def to_npz(self, file: IO[bytes]) -> None:
         """Write all of it, compressed, in a form that needs no pickle to read."""
         about = {
@@ -100,6 +115,8 @@ class MetricPairs:
             "metadata": dict(self.metadata),
             "errors": dict(self.errors),
             "names": list(self.names),
+            "tags": [dict(tags) for tags in self.tags],
+            "lengths": None if self.lengths is None else self.lengths.tolist(),
         }
         text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
         np.savez_compressed(file, about=text, baseline=self.baseline, canary=self.canary)
@@ -113,7 +130,7 @@ class MetricPairs:
                 baseline, canary = stored["baseline"], stored["canary"]
         except (KeyError, ValueError, OSError) as error:
             raise ConfigError(f"not a recorded canary: {error}", source="npz") from error
-        if about.get("format") != _FORMAT:
+        if about.get("format") not in {1, _FORMAT}:
             raise ConfigError(
                 "written in a format that this version cannot read",
                 source="npz",
@@ -128,6 +145,8 @@ class MetricPairs:
             step_seconds=about["step_seconds"],
             metadata=about["metadata"],
             errors=about["errors"],
+            tags=tuple(about.get("tags", ())),
+            lengths=np.array(lengths, dtype=np.int64) if (lengths := about.get("lengths")) is not None else None,
         )
 
 

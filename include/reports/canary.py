@@ -105,7 +105,7 @@ def _row(metric: MetricVerdict) -> list[Any]:
     return [
         metric.name,
         metric.label.value,
-        metric.group,
+        ", ".join(metric.groups),
         _bind(metric.reason),
         None if effect is None else round(effect, 4),
         say_share(metric.effect) if is_measured else "–",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from include.canary import JudgeConfig, Label, MetricPairs, MetricVerdict, Thresholds, decide, judge_config
-from include.canary.score import summarise, weigh
+from include.canary.config import Rule
+from include.canary.score import groups_of, summarise, weigh
 from include.canary.verdict import Verdict
 from include.errors import ConfigError
 
@@ -26,10 +27,17 @@ CONFIG = judge_config(
 )
 
 
+def _metric(name: str, label: Label, rule: Rule, weight: float) -> MetricVerdict:
+    fails = label.is_deviating
+    return MetricVerdict(
+        name, label, "for a reason", groups_of(rule), rule.critical, rule.muted, fails, fails and rule.critical, weight, points=6
+    )
+
+
 def verdict_of(config: JudgeConfig = CONFIG, **labels: Label) -> Verdict:
     rules = [config.rules[config.rule_index(name)] for name in labels]
     metrics = tuple(
-        MetricVerdict(name, label, "for a reason", rule.group, rule.critical, rule.muted, weight, points=6)
+        _metric(name, label, rule, weight)
         for (name, label), rule, weight in zip(labels.items(), rules, weigh(config, rules), strict=True)
     )
     empty = np.full((len(labels), 48), np.nan)
