@@ -76,20 +76,21 @@ class Rule(_Strict):
 class Evidence(_Strict):
     """How much data an answer needs, and how rarely equals may be told apart by chance.
 
-    `points` and `effective_points` (after autocorrelation) are the least for a PASS, per metric. `critical_alarm`
-    is the probability that any critical metric of an identical canary deviates, shared out over the critical rules
-    and then over a rule's metrics (Bonferroni). `false_share` bounds the expected share of false ones among the
-    other deviating metrics (Benjamini-Yekutieli).
+    `points` and `effective_points` (after autocorrelation) are the least for a PASS, per metric. `alarm` is the
+    probability that a metric of an identical canary deviates, all its tests together. A critical metric is held to
+    `critical_alarm`, and all critical ones of a canary together to `canary_alarm`, shared out over the critical rules
+    and then over a rule's metrics (Bonferroni).
     """
 
     points: int = Field(ge=2)
     effective_points: float = Field(ge=1.0)
+    alarm: float = Field(gt=0.0, lt=1.0)
     critical_alarm: float = Field(gt=0.0, lt=1.0)
-    false_share: float = Field(gt=0.0, lt=1.0)
+    canary_alarm: float = Field(gt=0.0, lt=1.0)
 
 
-_SHIPPED = Evidence(points=12, effective_points=4.0, critical_alarm=0.002, false_share=0.05)
-_TEST = Evidence(points=4, effective_points=1.0, critical_alarm=0.05, false_share=0.1)
+_SHIPPED = Evidence(points=12, effective_points=4.0, alarm=0.008, critical_alarm=0.00005, canary_alarm=0.0005)
+_TEST = Evidence(points=4, effective_points=1.0, alarm=0.03, critical_alarm=0.01, canary_alarm=0.05)
 
 
 class JudgeConfig(_Strict):
@@ -98,8 +99,9 @@ class JudgeConfig(_Strict):
     `groups` are weights, relative to one another; with `share_rest` they are percent, and groups that only rules
     name share evenly what is left to 100. Metrics without a group form one of their own. `profile` is whose rules
     judge: `redstart`, or `kayenta` for NetflixACAJudge-v1.0 as it is. `warnings` are what the reader of the file
-    wants known. `evidence` names the one of `evidence_levels` that is in force: `shipped` is for real canaries, `test` for the
-    one-minute soaks of system tests. `unknown_limit_pct` is the share of the weight that may stay without an answer.
+    wants known. `evidence` names the one of `evidence_levels` that is in force: `shipped` is for real canaries,
+    `test` for the one-minute soaks of system tests. `unknown_limit_pct` is the share of the weight that may stay
+    without an answer.
     """
 
     profile: Profile = "redstart"

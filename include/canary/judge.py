@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -10,22 +9,56 @@ import numpy.typing as npt
 
 from include.canary.config import JudgeConfig, Rule
 from include.canary.counts import compare_counts
+from include.canary.deviations import Outcome, critical_rates, find_deviations, standards_of
 from include.canary.grid import order_of_importance
+from include.canary.levels import compare_levels
+from include.canary.prepare import Kinds, prepare
+from include.canary.ranks import Scores, score
 from include.canary.score import groups_of, summarise, weigh
-from include.canary.series import Floats, MetricPairs
-from include.canary.statistics import Findings, compare_levels, reject_dependent
+from include.canary.series import MetricPairs
+from include.canary.statistics import Findings, Floats, Ints
 from include.canary.stocks import compare_stocks
 from include.canary.verdict import Label, MetricVerdict, Thresholds, Verdict
-from include.canary.words import explain, explain_missing, explain_too_little
+from include.canary.words import DOUBT, explain, explain_missing, explain_too_little
 
 Flags = npt.NDArray[np.bool_]
 
-_TESTS: dict[str, Callable[[Floats, Floats, float], Findings]] = {
-    "auto": compare_levels,
-    "level": compare_levels,
-    "count": compare_counts,
-    "stock": compare_stocks,
-}
+
+def judge(config: JudgeConfig, thresholds: Thresholds, pairs: MetricPairs) -> Verdict:
+    """Compare every metric of a canary with its baseline and score the whole. Deterministic, no I/O.
+
+    Profile `redstart`: a metric deviates (HOT above, COLD below, on the sides its rule looks at) if a difference is
+    more than chance makes (levels.py, counts.py, stocks.py; at the alarm rates of `config.minimum`) and exceeds the
+    rule's `allowed` share and `floor`. Too few points, or too few after autocorrelation, allow no PASS: INCONCLUSIVE.
+    A critical metric deviates only where that is surer still; in between it is INCONCLUSIVE as well.
+    An empty side is NO_DATA, except that a count which the store never saw on one side was 0 while that side lived;
+    of a metric that must have data it counts against the canary, and stops it if it is critical. A metric whose
+    query failed is an ERROR. Profile `kayenta`: kayenta/judge.py.
+
+    Raises ConfigError for a metric that no rule names, never on data; an empty set of pairs scores 0.
+    """
+    if config.profile == "kayenta":
+        from include.canary.kayenta.judge import judge_kayenta
+
+        return judge_kayenta(config, thresholds, pairs)
+    placed = tuple(config.rule_index(name) for name in pairs.names)
+    rules = [config.rules[place] for place in placed]
+    baseline, canary, kinds, units = prepare(pairs, rules)
+    case = _Case(config, pairs, rules, baseline, canary, kinds)
+    weights = weigh(config, rules)
+    rates = critical_rates(config.rules, placed, case.is_answered & case.has_both, config.minimum)
+    metrics: list[MetricVerdict | None] = [None] * len(rules)
+    for rows, findings in _compare(case, units):
+        outcome = find_deviations(findings, standards_of([rules[row] for row in rows], rates[rows], config.minimum))
+        labels = _labels(case, rows, findings, outcome)
+        for place, row in enumerate(rows):
+            metrics[row] = _metric_verdict(case, findings, outcome, place, int(row), labels[place], weights[row])
+    ordered = tuple(
+        metric
+        for row in order_of_importance(config, pairs.names, placed, weights)
+        if (metric := metrics[row]) is not None
+    )
+    return summarise(config, thresholds, pairs, ordered)
 
 
 @dataclass(frozen=True)
@@ -34,178 +67,128 @@ class _Case:
 
     config: JudgeConfig
     pairs: MetricPairs
-    placed: tuple[int, ...]
+    rules: list[Rule]
     baseline: Floats
     canary: Floats
-
-    @property
-    def rules(self) -> list[Rule]:
-        return [self.config.rules[place] for place in self.placed]
-
-    def rule_of(self, row: int) -> Rule:
-        return self.config.rules[self.placed[row]]
-
-    def of_rules(self, key: str) -> npt.NDArray[np.generic]:
-        return np.array([getattr(rule, key) for rule in self.rules])
+    kinds: Kinds
 
     @property
     def is_answered(self) -> Flags:
         return np.array([name not in self.pairs.errors for name in self.pairs.names], dtype=np.bool_)
 
     @property
-    def has_data(self) -> tuple[Flags, Flags]:
-        return np.any(~np.isnan(self.baseline), axis=1), np.any(~np.isnan(self.canary), axis=1)
+    def has_both(self) -> Flags:
+        sides = (self.baseline, self.canary)
+        return np.logical_and.reduce([(~np.isnan(side)).any(axis=1) for side in sides])
 
 
-def judge(config: JudgeConfig, thresholds: Thresholds, pairs: MetricPairs) -> Verdict:
-    """Compare every metric of a canary with its baseline and score the whole. Deterministic, no I/O.
-
-    A metric deviates (HOT above, COLD below, on the sides its rule looks at) if the difference is more than chance
-    makes (statistics.py, counts.py, stocks.py; at the alarm rates of `config.minimum`) and its estimate exceeds the
-    rule's `allowed` share and `floor`. Too few points, or too few after autocorrelation, allow no PASS: INCONCLUSIVE.
-    An empty side is NO_DATA, except that a count which the store never saw on one side was 0 while that side lived.
-    A metric whose query failed is an ERROR. Never raises on data; an empty set of pairs scores 0.
-    """
-    placed = tuple(config.rule_index(name) for name in pairs.names)
-    case = _Case(config, pairs, placed, *_with_silent_counts(config, pairs, placed))
-    findings = _compare(case)
-    chances = _chances(case, findings)
-    is_certain = _beyond_chance(case, findings, chances)
-    labels = _labels(case, findings, is_certain)
-    weights = weigh(config, case.rules)
-    metrics = [
-        _metric_verdict(case, findings, row, labels[row], weights[row], float(chances[row]), bool(is_certain[row]))
-        for row in range(len(pairs.names))
-    ]
-    ordered = tuple(metrics[row] for row in order_of_importance(config, pairs.names, placed, weights))
-    return summarise(config, thresholds, pairs, ordered)
-
-
-def _with_silent_counts(config: JudgeConfig, pairs: MetricPairs, placed: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Counts that one side never published, the other did: zeros wherever that side published anything at all.
-
-    A counter is often created by its first event, so a baseline without the series is a baseline without errors.
-    """
-    sides = [np.asarray(side, dtype=np.float64) for side in (pairs.baseline, pairs.canary)]
-    is_count = np.array(
-        [
-            config.rules[place].kind == "count" and name not in pairs.errors
-            for name, place in zip(pairs.names, placed, strict=True)
-        ],
-        dtype=np.bool_,
-    )
-    silent = [np.isnan(side).all(axis=1) for side in sides]
-    for own, other in ((0, 1), (1, 0)):
-        rows = np.flatnonzero(is_count & silent[own] & ~silent[other])
-        if len(rows):
-            alive = ~np.isnan(sides[own]).all(axis=0)
-            sides[own] = sides[own].copy()
-            sides[own][rows] = np.where(alive, 0.0, np.nan)
-    return sides[0], sides[1]
+def _compare(case: _Case, units: Floats) -> list[tuple[Ints, Findings]]:
+    """The rows of each kind with what its tests found; rows that have nothing to compare come with empty findings."""
+    confidence = case.config.confidence
+    scores = score(case.baseline, case.canary)
+    parts = []
+    for kind in ("level", "count", "stock"):
+        rows = np.flatnonzero(case.kinds == kind)
+        if not len(rows):
+            continue
+        own: Scores = scores.of(rows)
+        sides = case.baseline[rows], case.canary[rows]
+        if not case.pairs.points:
+            found = _nothing(len(rows))
+        elif kind == "level":
+            found = compare_levels(own, confidence)
+        elif kind == "count":
+            found = compare_counts(*sides, units[rows], own.superiority, confidence)
+        else:
+            found = compare_stocks(*sides, own.superiority, confidence)
+        parts.append((rows, found))
+    return parts
 
 
-def _compare(case: _Case) -> Findings:
-    """Each row by the test of its kind, back in the rows' own order."""
-    kinds = case.of_rules("kind")
-    merged = {field.name: np.zeros(len(kinds)) for field in fields(Findings)}
-    for kind, test in _TESTS.items():
-        rows = np.flatnonzero(kinds == kind)
-        if len(rows) and case.pairs.points:
-            found = test(case.baseline[rows], case.canary[rows], case.config.confidence)
-            for name, column in merged.items():
-                column[rows] = getattr(found, name)
-    return Findings(**{**merged, "points": merged["points"].astype(np.int64)})  # type: ignore[arg-type]
+def _nothing(k: int) -> Findings:
+    columns = {field.name: np.full(k, np.nan) for field in fields(Findings) if field.name != "deviations"}
+    return Findings(**{**columns, "points": np.zeros(k, dtype=np.int64)}, deviations=())
 
 
-def _chances(case: _Case, findings: Findings) -> Floats:
-    """The p-value on the side, or the two sides, that each rule looks at."""
-    either = np.minimum(2.0 * np.minimum(findings.above, findings.below), 1.0)
-    directions = case.of_rules("direction")
-    return np.where(
-        directions == "increase", findings.above, np.where(directions == "decrease", findings.below, either)
-    )
-
-
-def _beyond_chance(case: _Case, findings: Findings, chances: Floats) -> Flags:
-    """Whose difference is no accident, at the alarm rates in force: critical ones strictly, the rest together."""
+def _labels(case: _Case, rows: Ints, findings: Findings, outcome: Outcome) -> list[Label]:
     minimum = case.config.minimum
-    certain = np.zeros(len(chances), dtype=np.bool_)
-    if not len(chances):
-        return certain
-    judged = case.is_answered & (findings.points >= 2)
-    muted = case.of_rules("muted").astype(np.bool_)
-    critical = case.of_rules("critical").astype(np.bool_) & ~muted
-    placed = np.array(case.placed)
-    in_use = np.unique(placed[critical])
-    for place in in_use:
-        rows = placed == place
-        certain[rows] = chances[rows] <= minimum.critical_alarm / len(in_use) / rows.sum()
-    # Muted metrics are a family of their own: they must not cost the others power.
-    for family in (judged & ~critical & ~muted, judged & muted):
-        rows = np.flatnonzero(family)
-        certain[rows] = reject_dependent(chances[rows], minimum.false_share)
-    return certain & judged
-
-
-def _labels(case: _Case, findings: Findings, is_certain: Flags) -> list[Label]:
-    minimum = case.config.minimum
-    allowed, floor = case.of_rules("allowed").astype(np.float64), case.of_rules("floor").astype(np.float64)
-    directions = case.of_rules("direction")
+    rules = [case.rules[row] for row in rows]
+    allowed = np.array([min(rule.allowance(upward=True), rule.allowance(upward=False)) for rule in rules])
+    floor = np.array([rule.floor for rule in rules])
     with np.errstate(invalid="ignore"):
-        relevant = is_certain & (np.abs(findings.effect) > allowed) & (np.abs(findings.estimate) > floor)
         # Too correlated to tell chance apart, yet never further apart than is allowed: that is an answer.
         reach = np.maximum(np.abs(findings.low), np.abs(findings.high))
         is_close = reach <= np.maximum(allowed * np.abs(findings.baseline), floor)
-    worth = (case.of_rules("kind") == "stock") | is_close | (findings.effective >= minimum.effective_points)
-    baseline_has, canary_has = case.has_data
+        worth = (case.kinds[rows] == "stock") | is_close | (findings.effective >= minimum.effective_points)
     # The first that holds is the label.
     choices = (
-        (Label.ERROR, ~case.is_answered),
-        (Label.NO_DATA, ~baseline_has | ~canary_has | (findings.points == 0)),
-        (Label.HOT, relevant & (findings.estimate > 0) & (directions != "decrease")),
-        (Label.COLD, relevant & (findings.estimate < 0) & (directions != "increase")),
+        (Label.ERROR, ~case.is_answered[rows]),
+        (Label.NO_DATA, ~case.has_both[rows] | (findings.points == 0)),
+        (Label.INCONCLUSIVE, outcome.is_doubtful),
+        (Label.HOT, outcome.sign > 0),
+        (Label.COLD, outcome.sign < 0),
         (Label.INCONCLUSIVE, ~((findings.points >= minimum.points) & worth)),
     )
-    labels = [Label.PASS] * len(is_certain)
-    for label, rows in reversed(choices):
-        for row in np.flatnonzero(rows):
-            labels[row] = label
+    labels = [Label.PASS] * len(rows)
+    for label, holds in reversed(choices):
+        for place in np.flatnonzero(holds):
+            labels[place] = label
     return labels
 
 
 def _metric_verdict(
-    case: _Case, findings: Findings, row: int, label: Label, weight: float, chance: float, is_certain: bool
+    case: _Case, findings: Findings, outcome: Outcome, place: int, row: int, label: Label, weight: float
 ) -> MetricVerdict:
-    name, rule = case.pairs.names[row], case.rule_of(row)
+    """`place` is the metric's row in `findings` and `outcome`, `row` the one in the pairs."""
+    name, rule, kind = case.pairs.names[row], case.rules[row], str(case.kinds[row])
+    is_missed = label is Label.NO_DATA and rule.must_have_data and not rule.muted
     metric = MetricVerdict(
         name=name,
         label=label,
         reason="",
         groups=groups_of(rule),
-        fails=label.is_deviating,
-        stops=label.is_deviating and rule.critical,
         critical=rule.critical,
         muted=rule.muted,
+        fails=label.is_deviating or is_missed,
+        stops=(label.is_deviating and bool(outcome.stops[place])) or (is_missed and rule.critical),
         weight=weight,
-        kind=rule.kind,
-        points=int(findings.points[row]),
-        effective_points=round(float(findings.effective[row]), 1),
+        kind=kind,
+        test=str(outcome.test[place] or kind),
+        points=int(findings.points[place]),
+        effective_points=round(float(np.nan_to_num(findings.effective[place])), 1),
+        tags=case.pairs.tags_of(row),
     )
     if label is Label.ERROR:
         return replace(metric, reason=f"the metric store failed: {case.pairs.errors[name]}")
     if label is Label.NO_DATA:
         has = [bool((~np.isnan(side[row])).any()) for side in (case.baseline, case.canary)]
-        return replace(metric, reason=explain_missing(case.pairs.points, *has))
+        missed = " (this metric must have data)" if is_missed else ""
+        return replace(metric, reason=explain_missing(case.pairs.points, *has) + missed)
     measured = replace(
         metric,
-        estimate=float(findings.estimate[row]),
-        interval=(float(findings.low[row]), float(findings.high[row])),
-        effect=float(findings.effect[row]),
-        chance=chance,
-        baseline=float(findings.baseline[row]),
-        canary=float(findings.canary[row]),
+        estimate=float(findings.estimate[place]),
+        interval=(float(findings.low[place]), float(findings.high[place])),
+        effect=float(findings.effect[place]),
+        superiority=float(findings.superiority[place]),
+        chance=float(outcome.chance[place]),
+        baseline=float(findings.baseline[place]),
+        canary=float(findings.canary[place]),
     )
-    if label is Label.INCONCLUSIVE:
+    is_doubtful = bool(outcome.is_doubtful[place])
+    if label is Label.INCONCLUSIVE and not is_doubtful:
         return replace(measured, reason=explain_too_little(measured, case.config.minimum))
-    reason = explain(measured, rule, confidence=case.config.confidence, is_certain=is_certain)
-    return replace(measured, reason=reason)
+    upward = bool(outcome.sign[place] > 0)
+    told = _size_of(findings, measured.test, upward, place)
+    side = Label.HOT if upward else Label.COLD
+    certain = bool(outcome.is_certain[place])
+    speaking = replace(measured, label=side) if is_doubtful else measured
+    reason = explain(speaking, rule, confidence=case.config.confidence, is_certain=certain, told=told)
+    return replace(measured, reason=f"{DOUBT}: {reason}" if is_doubtful else reason)
+
+
+def _size_of(findings: Findings, test: str, upward: bool, place: int) -> tuple[float, float]:
+    """How far apart the sides are in what a test looks at: in the metric's unit, and as a share."""
+    for deviation in findings.deviations:
+        if deviation.test == test and deviation.upward is upward:
+            return float(deviation.size[place]), float(deviation.share[place])
+    return 0.0, 0.0

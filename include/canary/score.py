@@ -68,7 +68,10 @@ def _advice(config: JudgeConfig, pairs: MetricPairs, metrics: Sequence[MetricVer
     said = []
     if short:
         lacking = sorted(
+            # one that has points enough is in doubt: twice the evidence decides most such cases
             max(minimum.points / max(m.points, 1), minimum.effective_points / max(m.effective_points, 0.5))
+            if m.points < minimum.points or m.effective_points < minimum.effective_points
+            else 2.0
             for m in short
         )
         factor = lacking[min(int(0.9 * len(lacking)), len(lacking) - 1)]

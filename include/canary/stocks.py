@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from include.canary.statistics import Findings, Floats, finite, inflation, share_of
+from include.canary.statistics import (
+    Deviation,
+    Findings,
+    Floats,
+    corrected_rho,
+    finite,
+    inflation_of,
+    share_of,
+    upper_tail,
+)
 
 _MOST_CORRELATED = 0.8
 _LEAST_FREEDOM = 4.0
+_PART = 0.5
 
 
 def _slope(times: Floats, gap: Floats) -> float:
@@ -33,12 +43,19 @@ def _end_difference(gap: Floats) -> tuple[float, float, float, float]:
     slope = _slope(there.astype(np.float64), seen)
     level = float(np.median(seen - slope * there))
     residual = seen - level - slope * there
-    factor = float(
-        inflation(residual[None, :] - residual.mean(), np.ones((1, n), dtype=np.bool_), most=_MOST_CORRELATED)[0]
-    )
+    factor = _inflation(residual - residual.mean())
     spread = float(np.sqrt((residual**2).sum() / (n - 2)))
     error = 2.0 * spread * np.sqrt(factor / n)
     return level + slope * float(there[-1]), error, max(n / factor - 2.0, _LEAST_FREEDOM), n / factor
+
+
+def _inflation(residual: Floats) -> float:
+    """The residuals' variance inflation, their autocorrelation cut at 0.8."""
+    n = np.array([float(len(residual))])
+    variance = float((residual**2).sum()) / len(residual)
+    products = float((residual[1:] * residual[:-1]).sum()) / (len(residual) - 1)
+    rho = corrected_rho(np.array([products / variance if variance > 0.0 else 0.0]), n)
+    return float(inflation_of(np.minimum(rho, _MOST_CORRELATED), n)[0])
 
 
 def _mean_of_last(values: Floats) -> float:
@@ -47,7 +64,7 @@ def _mean_of_last(values: Floats) -> float:
     return float(np.median(seen[-max(len(seen) // 4, 1) :])) if len(seen) else np.nan
 
 
-def compare_stocks(baseline: Floats, canary: Floats, confidence: float) -> Findings:
+def compare_stocks(baseline: Floats, canary: Floats, superiority: Floats, confidence: float) -> Findings:
     """Does the canary hold more at the end of the window, or creep away from the baseline? One row at a time.
 
     `estimate` and interval are the difference at the end, `effect` its share of where the baseline stands then.
@@ -62,15 +79,20 @@ def compare_stocks(baseline: Floats, canary: Floats, confidence: float) -> Findi
             np.where(error > 0.0, estimate / error, np.sign(estimate) * np.inf), posinf=1e9, neginf=-1e9
         )
     old = np.array([_mean_of_last(row) for row in baseline])
+    effect = share_of(estimate, old)
+    chances = [upper_tail(sign * statistic, freedom) for sign in (1.0, -1.0)]
     return Findings(
         estimate=estimate,
         low=estimate - reach,
         high=estimate + reach,
-        effect=share_of(estimate, old),
-        above=special.stdtr(freedom, -statistic),
-        below=special.stdtr(freedom, statistic),
+        effect=effect,
+        superiority=superiority,
         points=(~np.isnan(canary - baseline)).sum(axis=1),
         effective=effective,
         baseline=old,
         canary=np.array([_mean_of_last(row) for row in canary]),
+        deviations=tuple(
+            Deviation("stock", upward, chance, chance, np.nan_to_num(estimate), effect, _PART)
+            for upward, chance in zip((True, False), chances, strict=True)
+        ),
     )

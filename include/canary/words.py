@@ -58,18 +58,43 @@ def _measured(metric: MetricVerdict, confidence: float) -> str:
     return f"difference {low} to {high} with {confidence * 100:g} % confidence; {points}"
 
 
-def explain(metric: MetricVerdict, rule: Rule, *, confidence: float, is_certain: bool) -> str:
-    """Why a metric is PASS, HOT or COLD. `is_certain`: chance alone does not explain the difference."""
-    figures, measured = _figures(metric), _measured(metric, confidence)
-    allowed = f"{rule.allowed * 100:g} % allowed"
+DOUBT = "not sure enough for a metric that alone stops the canary, a longer soak would tell"
+_WHAT = {"tail": "the {end} tenth of points", "spread": "the spread (half of the middle 80 %)"}
+
+
+def _say_deviation(metric: MetricVerdict, told: tuple[float, float]) -> str:
+    """What deviates: the level itself, or its tail or spread by `told` (the difference, and its share)."""
+    is_hot = metric.label is Label.HOT
+    if metric.test not in _WHAT:
+        return f"{'higher' if is_hot else 'lower'} in the canary: {_figures(metric)}"
+    unit = unit_of(metric.name)
+    what = _WHAT[metric.test].format(end="highest" if is_hot else "lowest")
+    words = {"spread": ("wider", "narrower"), "tail": ("higher", "lower")}[metric.test]
+    by = say_number(abs(told[0]), unit)
+    figures = f"{say_number(metric.baseline, unit)} → {say_number(metric.canary, unit)}"
+    return (
+        f"{what} is {words[0 if is_hot else 1]} in the canary, by {by} ({say_share(told[1])}); in the middle {figures}"
+    )
+
+
+def explain(
+    metric: MetricVerdict, rule: Rule, *, confidence: float, is_certain: bool, told: tuple[float, float] = (0.0, 0.0)
+) -> str:
+    """Why a metric is PASS, HOT or COLD.
+
+    `is_certain`: chance alone does not explain the difference. `told`: how far the tail or the spread is apart, and
+    as a share of the baseline, where that is what deviates.
+    """
+    measured = _measured(metric, confidence)
+    share = rule.allowance(upward=metric.label is not Label.COLD)
+    allowed = f"{share * 100:g} % allowed" if rule.measure == "ratio" else f"{share:g} beyond 1/2 allowed"
     if metric.label.is_deviating:
-        which = "higher" if metric.label is Label.HOT else "lower"
-        return f"{which} in the canary: {figures}, {allowed}; {measured}"
+        return f"{_say_deviation(metric, told)}, {allowed}; {measured}"
     if metric.baseline == 0.0 and metric.canary == 0.0:
         return f"zero on both sides; {metric.points} points"
     if is_certain:
-        return f"differs, but by no more than allowed: {figures}, {allowed}; {measured}"
-    return f"no difference that chance would not make: {figures}; {measured}"
+        return f"differs, but by no more than allowed: {_figures(metric)}, {allowed}; {measured}"
+    return f"no difference that chance would not make: {_figures(metric)}; {measured}"
 
 
 def explain_missing(pairs_points: int, baseline_has: bool, canary_has: bool) -> str:

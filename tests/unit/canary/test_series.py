@@ -120,4 +120,4 @@ def test_a_stored_canary_of_version_1_still_loads() -> None:
 
 def test_a_later_verdict_is_refused() -> None:
     with pytest.raises(ConfigError, match="version"):
-        verdict_from_json({"version": 2})
+        verdict_from_json({"version": 3})
