@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,14 @@ from include.canary.counts import compare_counts
 from include.canary.deviations import Outcome, critical_rates, find_deviations, standards_of
 from include.canary.grid import order_of_importance
 from include.canary.levels import compare_levels
+from include.canary.metrics import Part, metric_verdicts
 from include.canary.prepare import Kinds, prepare
 from include.canary.ranks import Scores, score
-from include.canary.score import groups_of, summarise, weigh
+from include.canary.score import summarise, weigh
 from include.canary.series import MetricPairs
 from include.canary.statistics import Findings, Floats, Ints
 from include.canary.stocks import compare_stocks
 from include.canary.verdict import Label, MetricVerdict, Thresholds, Verdict
-from include.canary.words import DOUBT, explain, explain_missing, explain_too_little
 
 Flags = npt.NDArray[np.bool_]
 
@@ -47,17 +48,14 @@ def judge(config: JudgeConfig, thresholds: Thresholds, pairs: MetricPairs) -> Ve
     case = _Case(config, pairs, rules, baseline, canary, kinds)
     weights = weigh(config, rules)
     rates = critical_rates(config.rules, placed, case.is_answered & case.has_both, config.minimum)
-    metrics: list[MetricVerdict | None] = [None] * len(rules)
+    metrics: dict[int, MetricVerdict] = {}
     for rows, findings in _compare(case, units):
-        outcome = find_deviations(findings, standards_of([rules[row] for row in rows], rates[rows], config.minimum))
+        own = [rules[row] for row in rows]
+        outcome = find_deviations(findings, standards_of(own, rates[rows], config.minimum))
         labels = _labels(case, rows, findings, outcome)
-        for place, row in enumerate(rows):
-            metrics[row] = _metric_verdict(case, findings, outcome, place, int(row), labels[place], weights[row])
-    ordered = tuple(
-        metric
-        for row in order_of_importance(config, pairs.names, placed, weights)
-        if (metric := metrics[row]) is not None
-    )
+        part = Part(rows.tolist(), own, labels, findings, outcome)
+        metrics.update(metric_verdicts(part, pairs, case.kinds, weights, config))
+    ordered = tuple(metrics[row] for row in order_of_importance(config, pairs.names, placed, weights))
     return summarise(config, thresholds, pairs, ordered)
 
 
@@ -72,11 +70,11 @@ class _Case:
     canary: Floats
     kinds: Kinds
 
-    @property
+    @cached_property
     def is_answered(self) -> Flags:
         return np.array([name not in self.pairs.errors for name in self.pairs.names], dtype=np.bool_)
 
-    @property
+    @cached_property
     def has_both(self) -> Flags:
         sides = (self.baseline, self.canary)
         return np.logical_and.reduce([(~np.isnan(side)).any(axis=1) for side in sides])
@@ -134,61 +132,3 @@ def _labels(case: _Case, rows: Ints, findings: Findings, outcome: Outcome) -> li
         for place in np.flatnonzero(holds):
             labels[place] = label
     return labels
-
-
-def _metric_verdict(
-    case: _Case, findings: Findings, outcome: Outcome, place: int, row: int, label: Label, weight: float
-) -> MetricVerdict:
-    """`place` is the metric's row in `findings` and `outcome`, `row` the one in the pairs."""
-    name, rule, kind = case.pairs.names[row], case.rules[row], str(case.kinds[row])
-    is_missed = label is Label.NO_DATA and rule.must_have_data and not rule.muted
-    metric = MetricVerdict(
-        name=name,
-        label=label,
-        reason="",
-        groups=groups_of(rule),
-        critical=rule.critical,
-        muted=rule.muted,
-        fails=label.is_deviating or is_missed,
-        stops=(label.is_deviating and bool(outcome.stops[place])) or (is_missed and rule.critical),
-        weight=weight,
-        kind=kind,
-        test=str(outcome.test[place] or kind),
-        points=int(findings.points[place]),
-        effective_points=round(float(np.nan_to_num(findings.effective[place])), 1),
-        tags=case.pairs.tags_of(row),
-    )
-    if label is Label.ERROR:
-        return replace(metric, reason=f"the metric store failed: {case.pairs.errors[name]}")
-    if label is Label.NO_DATA:
-        has = [bool((~np.isnan(side[row])).any()) for side in (case.baseline, case.canary)]
-        missed = " (this metric must have data)" if is_missed else ""
-        return replace(metric, reason=explain_missing(case.pairs.points, *has) + missed)
-    measured = replace(
-        metric,
-        estimate=float(findings.estimate[place]),
-        interval=(float(findings.low[place]), float(findings.high[place])),
-        effect=float(findings.effect[place]),
-        superiority=float(findings.superiority[place]),
-        chance=float(outcome.chance[place]),
-        baseline=float(findings.baseline[place]),
-        canary=float(findings.canary[place]),
-    )
-    is_doubtful = bool(outcome.is_doubtful[place])
-    if label is Label.INCONCLUSIVE and not is_doubtful:
-        return replace(measured, reason=explain_too_little(measured, case.config.minimum))
-    upward = bool(outcome.sign[place] > 0)
-    told = _size_of(findings, measured.test, upward, place)
-    side = Label.HOT if upward else Label.COLD
-    certain = bool(outcome.is_certain[place])
-    speaking = replace(measured, label=side) if is_doubtful else measured
-    reason = explain(speaking, rule, confidence=case.config.confidence, is_certain=certain, told=told)
-    return replace(measured, reason=f"{DOUBT}: {reason}" if is_doubtful else reason)
-
-
-def _size_of(findings: Findings, test: str, upward: bool, place: int) -> tuple[float, float]:
-    """How far apart the sides are in what a test looks at: in the metric's unit, and as a share."""
-    for deviation in findings.deviations:
-        if deviation.test == test and deviation.upward is upward:
-            return float(deviation.size[place]), float(deviation.share[place])
-    return 0.0, 0.0

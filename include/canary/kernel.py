@@ -15,8 +15,10 @@ Ints = npt.NDArray[np.int64]
 
 LOCATION, UPPER, LOWER, SPREAD, MEAN = 0, 1, 2, 3, 4
 SCORES = 5
+# A point's score in the tail: 0 up to the 93rd percentile of both sides together, 1 from the 97th on.
+TAIL_FROM, TAIL_RAMP = 0.93, 0.04
 FEW = 128
-MOST_QUANTILES = 160
+MOST_QUANTILES = 128
 MOST_CORRELATED = 0.97
 LEAST_SPREAD = 0.05
 
@@ -24,18 +26,19 @@ LEAST_SPREAD = 0.05
 @njit(cache=True)
 def _score_tables(total: int, sums: Floats) -> None:
     """Running sums [scores, total + 1] of the scores of ranks 1 to `total`; ties share the mean of theirs."""
-    upper = 0.0
+    savage = np.zeros(total + 2)
+    for rank in range(1, total + 1):
+        savage[rank] = savage[rank - 1] + 1.0 / (total - rank + 1)
     for k in range(MEAN):
         sums[k, 0] = 0.0
     for rank in range(1, total + 1):
-        upper += 1.0 / (total - rank + 1)
+        mirrored = total + 1 - rank
+        upper = min(max(((rank - 0.5) / total - TAIL_FROM) / TAIL_RAMP, 0.0), 1.0)
+        lower = min(max(((mirrored - 0.5) / total - TAIL_FROM) / TAIL_RAMP, 0.0), 1.0)
         sums[LOCATION, rank] = sums[LOCATION, rank - 1] + rank / total
         sums[UPPER, rank] = sums[UPPER, rank - 1] + upper
-    for rank in range(1, total + 1):
-        # the score of rank r in the lower tail is that of rank total + 1 - r in the upper one
-        lower = sums[UPPER, total - rank + 1] - sums[UPPER, total - rank]
         sums[LOWER, rank] = sums[LOWER, rank - 1] + lower
-        sums[SPREAD, rank] = sums[SPREAD, rank - 1] + lower + sums[UPPER, rank] - sums[UPPER, rank - 1]
+        sums[SPREAD, rank] = sums[SPREAD, rank - 1] + savage[rank] + savage[mirrored]
 
 
 @njit(cache=True)
@@ -46,8 +49,8 @@ def score_rows(values: Floats, order: Ints, found: Floats, ranked: Floats, count
     `superiority`: P(canary > baseline) + P(equal) / 2, and `found` [scores, 4]: the difference of the mean scores,
     its standard error, the inflation by autocorrelation, and the null hypothesis' variance of that difference.
 
-    The scores of rank r of N are r / N (Wilcoxon), those of Savage, sum 1/(N-k+1) for k to r (the upper tail: Savage,
-    Ann. Math. Statist. 27 (1956); Lehmann, Nonparametrics, 2.7), their mirror (the lower tail), and the sum of both
+    The scores of rank r of N are r / N (Wilcoxon); membership in the highest (the lowest) twentieth or so, TAIL_FROM;
+    and Savage's sum of 1/(N-k+1) for k to r plus its mirror (Ann. Math. Statist. 27 (1956)), high at both ends
     (spread). The variance is that of the actual series, not of the null hypothesis (Brunner & Munzel, Biom. J. 42
     (2000)): a time t contributes psi_t = (a_canary,t - mean) / n_canary - (a_baseline,t - mean) / n_baseline, where a
     missing side contributes 0, and Var = sum psi_t^2 x AR(1) inflation; noise common to both sides (a busy machine)
@@ -218,7 +221,7 @@ def differences_at(ranked: Floats, counts: Ints, levels: Floats, found: Floats) 
     """Quantiles `levels` [rows, q] of all differences canary - baseline of each row, as order statistics.
 
     `ranked` [rows, 2, points] and `counts` [rows, 2] as `score_rows` writes them. Between two order statistics
-    their mean is taken. Above 160 points a side stands for itself by 160 evenly spaced order statistics.
+    their mean is taken. Above 128 points a side stands for itself by 128 evenly spaced order statistics.
     """
     sides = np.empty((2, MOST_QUANTILES))
     used = np.empty(2, np.int64)
@@ -299,3 +302,18 @@ def exact_tails(values: Floats, order: Ints, rows: Ints, found: Floats) -> None:
             first = last
         permutation_tails(ranks - ranks.min(), canary, n, found[k, 0])
         permutation_tails(folded - folded.min(), canary, n, found[k, 1])
+
+
+@njit(cache=True)
+def tail_means(ranked: Floats, counts: Ints, found: Floats) -> None:
+    """`found` [rows, 2 sides, (lowest, highest)]: the mean of that tenth of a side's points, at least one."""
+    for row in range(len(ranked)):
+        for side in range(2):
+            n = counts[row, side]
+            width = max(int(round(n / 10.0)), 1)
+            for end in range(2):
+                total = 0.0
+                first = n - width if end else 0
+                for place in range(first, first + width):
+                    total += ranked[row, side, place] if n else np.nan
+                found[row, side, end] = total / width

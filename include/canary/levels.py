@@ -50,17 +50,16 @@ class _Studentised:
 def _studentise(scores: Scores) -> _Studentised:
     """The scores' differences, with a variance that knows autocorrelation.
 
-    A tail's own autocorrelation is seen in few points and lasts longer than its lag one tells, hence it counts as no
-    less correlated than the ranks; |deviations| of a Gaussian series of correlation rho are correlated by about rho^2.
+    What happens at the ends is seen in few points, and stays correlated longer than their lag one tells: it counts as
+    correlated by at least rho^2, about what the squares of a Gaussian series of correlation rho are.
     """
     n = scores.counts.astype(np.float64)
     spans = n.max(axis=1)[:, None]
     worth = (2.0 * n[:, 0] * n[:, 1] / np.maximum(n.sum(axis=1), 1.0))[:, None]
     rho = corrected_rho(scores.found[:, :, 2], spans)
     level = rho[:, kernel.LOCATION].copy()
-    for tail in (kernel.UPPER, kernel.LOWER):
-        rho[:, tail] = np.maximum(rho[:, tail], level)
-    rho[:, kernel.SPREAD] = np.maximum(rho[:, kernel.SPREAD], level**2)
+    for ends in (kernel.UPPER, kernel.LOWER, kernel.SPREAD):
+        rho[:, ends] = np.maximum(rho[:, ends], level**2)
     factor = inflation_of(rho, spans)
     effective = np.maximum(worth / factor, np.minimum(worth, 1.0))
     pessimistic = pessimistic_points(rho, spans, of=worth)
@@ -104,16 +103,6 @@ def _median(ranked: Floats, counts: Floats) -> Floats:
     return found
 
 
-def _tail_mean(ranked: Floats, counts: Floats, *, upper: bool) -> Floats:
-    """Mean of the highest, or lowest, tenth of each row's points, at least one."""
-    width = np.maximum(np.round(counts / 10.0), 1.0)
-    places = np.arange(ranked.shape[1])[None, :]
-    first = (counts - width)[:, None] if upper else np.zeros((len(counts), 1))
-    inside = (places >= first) & (places < first + width[:, None]) & (places < counts[:, None])
-    found: Floats = np.where(inside, ranked, 0.0).sum(axis=1) / width
-    return np.where(counts > 0, found, np.nan)
-
-
 def compare_levels(scores: Scores, confidence: float) -> Findings:
     """Level, tail and spread of k metrics, and the Hodges-Lehmann shift with its interval.
 
@@ -121,8 +110,9 @@ def compare_levels(scores: Scores, confidence: float) -> Findings:
       t with (effective points - 1) degrees of freedom: Conover & Iman, "Rank transformations as a bridge", Am. Statist.
       35 (1981); Brunner & Munzel, Biom. J. 42 (2000). Beside it the difference of the means likewise: ranks cannot
       tell a large gap between smooth series from a small one.
-    - Tail: Savage's scores; what matters is the mean of the worst tenth. Spread: both tails' scores together; what
-      matters is half the distance from the 10th to the 90th percentile.
+    - Tail: which side has more of the highest (lowest) twentieth of all points; what matters is the mean of each
+      side's own tenth. Spread: Savage's scores of both ends; what matters is half the distance from the 10th to the
+      90th percentile.
     - Up to 15 points a side: exact permutation tests of level and spread.
 
     The interval inverts the level's test: order statistics of the pairwise differences at 1/2 -+ t x error (Hodges &
@@ -156,6 +146,9 @@ def _deviations(scores: Scores, seen: _Studentised, estimate: Floats, reference:
     counts = scores.counts.astype(np.float64)
     sides = [(scores.ranked[:, side], counts[:, side]) for side in (0, 1)]
     rows, exact = _exact(scores)
+    ends = np.empty((len(counts), 2, 2))
+    kernel.tail_means(scores.ranked, scores.counts, ends)
+    ends *= scores.scale[:, None, None]
     spreads = [0.5 * (_at(*side, 0.9) - _at(*side, 0.1)) * scores.scale for side in sides]
     wider = np.nan_to_num(spreads[1] - spreads[0])
     # The lower tail's score is high where values are low: both tails deviate where theirs is higher in the canary.
@@ -170,9 +163,9 @@ def _deviations(scores: Scores, seen: _Studentised, estimate: Floats, reference:
             level[least][rows] = exact[:, 0, 0 if upward else 1]
             spread[least][rows] = exact[:, 1, 0 if upward else 1]
             tail[least][rows] = 1.0
-        ends = [_tail_mean(*side, upper=upward) * scores.scale for side in sides]
-        worse = np.nan_to_num(ends[1] - ends[0])
-        beside = np.fmax(np.abs(ends[0]), np.abs(reference))
+        end = ends[:, :, 1 if upward else 0]
+        worse = np.nan_to_num(end[:, 1] - end[:, 0])
+        beside = np.fmax(np.abs(end[:, 0]), np.abs(reference))
         found += [
             Deviation(
                 "level", upward, level[0], level[1], np.nan_to_num(estimate), share_of(estimate, reference), _LEVEL_PART

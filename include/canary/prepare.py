@@ -34,7 +34,9 @@ def prepare(pairs: MetricPairs, rules: Sequence[Rule]) -> tuple[Floats, Floats, 
     is_answered = np.array([name not in pairs.errors for name in pairs.names], dtype=np.bool_)
     _fill_silent_counts(sides, (kinds == "count") & is_answered)
     auto = np.flatnonzero(kinds == "auto")
-    if len(auto) and pairs.points:
+    if not pairs.points:
+        kinds[auto] = "level"
+    elif len(auto):
         _fill_rare_events(sides, auto[is_answered[auto]], pairs)
         found = units_of(sides[0][auto], sides[1][auto])
         units[auto] = found
@@ -76,12 +78,11 @@ def _fill_silent_counts(sides: list[Floats], is_count: npt.NDArray[np.bool_]) ->
 
 def _fill_rare_events(sides: list[Floats], rows: npt.NDArray[np.intp], pairs: MetricPairs) -> None:
     """A store that only reports events leaves gaps where none happened: the row's points are those asked for."""
+    present = [(~np.isnan(side)).sum(axis=1) for side in sides]
     for own, other in ((0, 1), (1, 0)):
-        for row in rows:
+        for row in rows[(present[own][rows] == 0) & (present[other][rows] > 0)]:
             seen = sides[other][row][~np.isnan(sides[other][row])]
             length = sides[own].shape[1] if pairs.lengths is None else int(pairs.lengths[row].max())
-            if not len(seen) or not np.isnan(sides[own][row]).all() or len(seen) > _SPARSE * length:
-                continue
-            if seen.min() > 0.0 and bool((seen == np.rint(seen)).all()):
+            if len(seen) <= _SPARSE * length and seen.min() > 0.0 and bool((seen == np.rint(seen)).all()):
                 for side in sides:
                     side[row, :length] = np.nan_to_num(side[row, :length], nan=0.0)

@@ -82,6 +82,10 @@ class MetricVerdict:
     canary: float = math.nan
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    def because(self, reason: str) -> MetricVerdict:
+        """The same, with its reason."""
+        return MetricVerdict(**{**vars(self), "reason": reason})
+
     @property
     def is_scored(self) -> bool:
         """Whether it is in the score's denominator: it passed, or it counts against the canary."""

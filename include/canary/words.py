@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from include.canary.config import Evidence, Rule
-from include.canary.verdict import Label, MetricVerdict
+from include.canary.verdict import MetricVerdict
 
 _UNITS = (("_bytes", "B"), ("_ms", "ms"), ("_pct", "%"), ("_seconds", "s"))
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -62,9 +62,8 @@ DOUBT = "not sure enough for a metric that alone stops the canary, a longer soak
 _WHAT = {"tail": "the {end} tenth of points", "spread": "the spread (half of the middle 80 %)"}
 
 
-def _say_deviation(metric: MetricVerdict, told: tuple[float, float]) -> str:
+def _say_deviation(metric: MetricVerdict, told: tuple[float, float], *, is_hot: bool) -> str:
     """What deviates: the level itself, or its tail or spread by `told` (the difference, and its share)."""
-    is_hot = metric.label is Label.HOT
     if metric.test not in _WHAT:
         return f"{'higher' if is_hot else 'lower'} in the canary: {_figures(metric)}"
     unit = unit_of(metric.name)
@@ -78,18 +77,24 @@ def _say_deviation(metric: MetricVerdict, told: tuple[float, float]) -> str:
 
 
 def explain(
-    metric: MetricVerdict, rule: Rule, *, confidence: float, is_certain: bool, told: tuple[float, float] = (0.0, 0.0)
+    metric: MetricVerdict,
+    rule: Rule,
+    *,
+    sign: int,
+    confidence: float,
+    is_certain: bool,
+    told: tuple[float, float] = (0.0, 0.0),
 ) -> str:
-    """Why a metric is PASS, HOT or COLD.
+    """Why a metric is PASS (`sign` 0), HOT (1) or COLD (-1).
 
     `is_certain`: chance alone does not explain the difference. `told`: how far the tail or the spread is apart, and
     as a share of the baseline, where that is what deviates.
     """
     measured = _measured(metric, confidence)
-    share = rule.allowance(upward=metric.label is not Label.COLD)
+    share = rule.allowance(upward=sign >= 0)
     allowed = f"{share * 100:g} % allowed" if rule.measure == "ratio" else f"{share:g} beyond 1/2 allowed"
-    if metric.label.is_deviating:
-        return f"{_say_deviation(metric, told)}, {allowed}; {measured}"
+    if sign:
+        return f"{_say_deviation(metric, told, is_hot=sign > 0)}, {allowed}; {measured}"
     if metric.baseline == 0.0 and metric.canary == 0.0:
         return f"zero on both sides; {metric.points} points"
     if is_certain:

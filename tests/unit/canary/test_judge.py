@@ -11,7 +11,7 @@ import pytest
 
 from include.canary import JudgeConfig, Label, MetricPairs, Thresholds, decide, judge_config, parse_judge_config
 from include.canary.judge import judge
-from tests.support.canary_world import world
+from tests.support.canary_world import autoregressive, world
 
 SETTINGS = Path(__file__).resolve().parents[3] / "include" / "apps" / "api.judge.toml"
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_identical_canary_goes(shipped: JudgeConfig, seed: int) -> None:
 @pytest.mark.parametrize(
     ("commit", "culprit"),
     [
-        ("slow", "http.latency_mean_ms"),
+        ("slow", "http.latency_p50_ms"),
         ("errors", "http.5xx"),
         ("leak", "runtime.memory_rss_bytes"),
         ("heat", "dependency.d07.latency_mean_ms"),
@@ -119,7 +119,7 @@ def test_correlated_wandering_is_worth_fewer_points() -> None:
 
 def test_noise_common_to_both_sides_does_not_hide_a_shift() -> None:
     rng = np.random.default_rng(5)
-    shared = np.exp(0.5 * np.cumsum(rng.normal(0.0, 0.4, POINTS)))
+    shared = np.exp(0.2 * autoregressive(rng, 0.7, (POINTS,)))
     baseline, canary = (shared * factor * np.exp(0.05 * rng.standard_normal(POINTS)) for factor in (10.0, 14.0))
     assert judged(config_of(allowed=0.15), baseline, canary).label is Label.HOT
 
@@ -172,6 +172,17 @@ def test_a_leak_is_read_at_the_end_of_the_window() -> None:
 def test_different_constants_deviate_only_beyond_the_allowed() -> None:
     assert judged(config_of(), np.full(POINTS, 5.0), np.full(POINTS, 5.001)).label is Label.PASS
     assert judged(config_of(), np.full(POINTS, 5.0), np.full(POINTS, 8.0)).label is Label.HOT
+
+
+def test_a_critical_metric_in_doubt_is_inconclusive() -> None:
+    rng = np.random.default_rng(11)
+    baseline, canary = rng.normal(100.0, 20.0, POINTS), rng.normal(108.0, 20.0, POINTS)
+    assert judged(config_of(allowed=0.05), baseline, canary).label is Label.HOT
+    metric = judged(config_of(allowed=0.05, critical=True).with_evidence("shipped"), baseline, canary)
+    assert (metric.label, metric.stops) == (Label.INCONCLUSIVE, False)
+    assert metric.reason.startswith("not sure enough for a metric that alone stops the canary")
+    sure = judged(config_of(allowed=0.05, critical=True).with_evidence("shipped"), baseline, canary + 40.0)
+    assert (sure.label, sure.stops) == (Label.HOT, True)
 
 
 def test_infinities_keep_their_rank() -> None:
