@@ -13,7 +13,7 @@ STDLIB = sys.stdlib_module_names
 PURE = {"numpy", "pydantic", "include.errors"}
 ROOMS: dict[str, set[str]] = {
     "apps": PURE | {"include.canary"},
-    "canary": PURE | {"scipy"},
+    "canary": PURE | {"scipy", "numba"},
     "redblack": PURE | {"include.fleet"},
     "bake": PURE | {"include.fleet"},
     "fleet": PURE,
@@ -21,7 +21,8 @@ ROOMS: dict[str, set[str]] = {
     "loadgen": {"numpy", "uvloop", "include.errors"},
     "adapters": PURE | {
         "boto3", "botocore", "git", "jira", "httpx", "tenacity", "sqlalchemy", "alembic",
-        "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps", "include.adapters.aws_",
+        "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps",
+        "include.adapters.aws_", "include.adapters.metric_store", "include.adapters.prometheus_query",
     },
     "localcloud": PURE | {
         "moto", "werkzeug", "boto3", "botocore", "envoy", "cbor2", "responses",

@@ -9,13 +9,17 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError
+from urllib3 import HTTPResponse
 
-from include.adapters.cloudwatch_metrics import CloudWatchMetrics, count_requests_per_instance
+from include.adapters.cloudwatch_metrics import CloudWatchMetrics
+from include.adapters.cloudwatch_requests import count_requests_per_instance
 from include.localcloud.cloudwatch.store import DEFAULT_MAX_SAMPLES
 from include.localcloud.market_history import MARKETS, make_history
 from include.services.market_seed import seed_markets
@@ -470,6 +474,30 @@ class TestReaders:
         np.testing.assert_array_equal(grid.values[0, :600], expected)
         np.testing.assert_array_equal(grid.values[1, :600], expected + 0.5)
         assert np.isnan(grid.values[:, 600]).all()
+
+    def test_throttling_beyond_what_boto3_bears_loses_nothing(self, server: CloudWatchServer) -> None:
+        group = "api-main-canary-v002"
+        for point in range(12):
+            server.cloud.put(
+                "123456789012", "us-east-1", "Api", "latency", {"AutoScalingGroupName": group},
+                NOON.timestamp() - 60 + point * 5, [float(point)],
+            )  # fmt: skip
+        client, left = server.client(), 4
+
+        def throttle(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+            """What AWS answers to the first calls; the client itself tries a call three times."""
+            nonlocal left
+            left -= 1
+            body = b'{"__type": "com.amazonaws.cloudwatch#ThrottlingException", "message": "Rate exceeded"}'
+            raw = HTTPResponse(BytesIO(body), {"retry-after": "1"}, 400, preload_content=False)
+            return AWSResponse(request.url, 400, raw.headers, raw) if left >= 0 else None
+
+        client.meta.events.register("before-send.cloudwatch.GetMetricData", throttle)
+        store = CloudWatchMetrics(client)
+        scopes = {group: {"AutoScalingGroupName": group}}
+        grid = store.fetch(["latency"], "Api", scopes, before_noon(seconds=60), NOON, 5, patience_seconds=60)
+        np.testing.assert_array_equal(grid.values[0, 0], np.arange(12.0))
+        assert (grid.errors, store.health.failed, store.health.throttled) == ({}, 1, 1)
 
     def test_requests_per_instance_are_those_of_the_last_seconds(self, server: CloudWatchServer) -> None:
         for instance, ages in (("i-1", (4, 9, 60)), ("i-2", (9,)), ("i-3", (300,))):

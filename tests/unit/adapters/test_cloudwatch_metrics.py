@@ -13,15 +13,26 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
-from include.adapters.cloudwatch_metrics import CloudWatchMetrics, count_requests_per_instance
+from include.adapters import metric_store
+from include.adapters.cloudwatch_metrics import CloudWatchMetrics
+from include.adapters.cloudwatch_requests import count_requests_per_instance
+from include.adapters.metric_store import MetricStore
 from include.errors import ConfigError, RefusedError, RetryableError
 
 NOON = datetime(2026, 5, 6, 12, 0, tzinfo=UTC)
 SCOPES = {"baseline": {"AutoScalingGroupName": "b"}, "canary": {"AutoScalingGroupName": "c"}}
 
 
-def client_error(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "GetMetricData")
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits themselves are tested on a clock of their own, in test_metric_store."""
+    monkeypatch.setattr(metric_store, "_FIRST_WAIT_SECONDS", 0.001)
+
+
+def client_error(code: str, message: str = "no", **headers: str) -> ClientError:
+    about = {"HTTPHeaders": {name.replace("_", "-"): value for name, value in headers.items()}}
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": about}
+    return ClientError(answer, "GetMetricData")
 
 
 class TableClient:
@@ -32,6 +43,10 @@ class TableClient:
     ) -> None:
         self.page_points, self.refuse = page_points, refuse
         self.calls: list[list[str]] = []
+        self.tokens: list[str | None] = []
+        self.after_calls: dict[int, Callable[[], object]] = {}
+        self.refuse_call: dict[int, Exception] = {}
+        self.refuse_listing: list[Exception] = []
         self.statuses: dict[str, tuple[str, str]] = {}
         self.metrics: list[dict[str, Any]] = []
         self.most_at_once = self._now_running = 0
@@ -42,13 +57,18 @@ class TableClient:
     def get_metric_data(self, **asked: Any) -> dict[str, Any]:
         with self._lock:
             self.calls.append([query["MetricStat"]["Metric"]["MetricName"] for query in asked["MetricDataQueries"]])
+            self.tokens.append(asked.get("NextToken"))
+            number = len(self.calls)
             self._now_running += 1
             self.most_at_once = max(self.most_at_once, self._now_running)
         try:
             if self.pause is not None:
                 self.pause.wait(timeout=10)
+            if number in self.refuse_call:
+                raise self.refuse_call[number]
             return self._answer(asked)
         finally:
+            self.after_calls.get(number, int)()
             with self._lock:
                 self._now_running -= 1
 
@@ -83,12 +103,19 @@ class TableClient:
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "list_metrics"
-        pages = [{"Metrics": [metric]} for metric in self.metrics]
-        return SimpleNamespace(paginate=lambda **_: iter(pages))
+
+        def paginate(**_: Any) -> Iterator[dict[str, Any]]:
+            for metric in self.metrics:
+                if self.refuse_listing:
+                    raise self.refuse_listing.pop()
+                yield {"Metrics": [metric]}
+
+        return SimpleNamespace(paginate=paginate)
 
 
 def fetch(client: TableClient, names: list[str], *, minutes: int = 3, step: int = 60, **more: Any) -> Any:
-    return CloudWatchMetrics(client).fetch(names, "Api", SCOPES, NOON, NOON + timedelta(minutes=minutes), step, **more)
+    asked = {"patience_seconds": 0} | more
+    return CloudWatchMetrics(client).fetch(names, "Api", SCOPES, NOON, NOON + timedelta(minutes=minutes), step, **asked)
 
 
 def test_every_point_lands_on_its_step_whatever_the_pages_and_their_order() -> None:
@@ -160,9 +187,69 @@ def test_when_every_name_is_refused_it_is_not_a_matter_of_names() -> None:
 def test_a_result_that_failed_on_the_server_is_an_error_of_its_name() -> None:
     client = TableClient()
     client.statuses["b"] = ("InternalError", "try later")
-    grid = fetch(client, ["a", "b"])
+    store = CloudWatchMetrics(client)
+    grid = store.fetch(["a", "b"], "Api", SCOPES, NOON, NOON + timedelta(minutes=3), 60, patience_seconds=0)
     assert grid.errors == {"b": "InternalError try later"}
     assert np.isnan(grid.values[:, 1]).all()
+    assert not np.isnan(grid.values[:, 0]).any()
+    assert store.health.unanswered == {"b": "InternalError try later"}
+
+
+def test_only_what_failed_on_the_server_is_asked_for_again() -> None:
+    client = TableClient()
+    client.statuses |= {"b": ("InternalError", "try later"), "d": ("Forbidden", "not yours")}
+    client.after_calls[2] = lambda: client.statuses.pop("b")
+    store = CloudWatchMetrics(client)
+    grid = store.fetch(["a", "b", "c", "d"], "Api", SCOPES, NOON, NOON + timedelta(minutes=3), 60, patience_seconds=60)
+    assert [sorted(set(names)) for names in client.calls] == [["a", "b", "c", "d"], ["b"], ["b"]]
+    assert grid.errors == {"d": "Forbidden not yours"}
+    np.testing.assert_array_equal(grid.values[:, 1], [[0, 1, 2], [100, 101, 102]])
+    assert (store.health.incomplete, store.health.unanswered) == (2, {})
+    assert "2 answers left metrics out" in store.health.describe()
+
+
+def test_a_page_that_was_throttled_is_asked_for_again_and_those_before_it_are_not() -> None:
+    client = TableClient(page_points=4)
+    throttled = [client_error("Throttling", "rate exceeded", retry_after="0"), client_error("RequestLimitExceeded")]
+    client.refuse_call = {2: throttled[0], 3: throttled[1]}
+    store = CloudWatchMetrics(client)
+    grid = store.fetch(["a", "b"], "Api", SCOPES, NOON, NOON + timedelta(minutes=3), 60, patience_seconds=60)
+    np.testing.assert_array_equal(grid.values, [[[0, 1, 2]] * 2, [[100, 101, 102]] * 2])
+    assert client.tokens == [None, "4", "4", "4", "8"]
+    assert (store.health.calls, store.health.failed, store.health.throttled) == (5, 2, 2)
+
+
+def test_a_call_that_stays_unanswered_costs_its_names_and_not_the_others() -> None:
+    names = [f"m{n}" for n in range(1000)]
+    client = TableClient(refuse=lambda name: client_error("InternalServiceError", "oh") if name == "m10" else None)
+    store = CloudWatchMetrics(client)
+    grid = store.fetch(names, "Api", SCOPES, NOON, NOON + timedelta(minutes=3), 60, patience_seconds=0)
+    assert set(grid.errors) == set(store.health.unanswered) == set(names[:250])
+    assert "GetMetricData in us-east-1" in grid.errors["m0"]
+    assert np.isnan(grid.values[:, :250]).all()
+    assert not np.isnan(grid.values[:, 250:]).any()
+    assert store.health.throttled == 0
+
+
+def test_the_names_of_a_group_are_asked_for_again_as_well() -> None:
+    client = TableClient()
+    client.metrics = [{"MetricName": "a", "Dimensions": []}]
+    client.refuse_listing = [client_error("Throttling"), client_error("Throttling")]
+    assert CloudWatchMetrics(client).discover("Api", {}, patience_seconds=60) == ["a"]
+    client.refuse_listing = [client_error("Throttling")]
+    with pytest.raises(RetryableError, match="ListMetrics in us-east-1"):
+        CloudWatchMetrics(client).discover("Api", {}, patience_seconds=0)
+
+
+def test_a_namespace_is_a_metric_store() -> None:
+    client = TableClient()
+    client.metrics = [{"MetricName": "a", "Dimensions": [{"Name": "AutoScalingGroupName", "Value": "b"}]}]
+    store: MetricStore = CloudWatchMetrics(client).of_namespace("Api")
+    end = NOON + timedelta(minutes=3)
+    assert store.discover(SCOPES["baseline"], NOON, end) == ["a"]
+    grid = store.fetch(["a"], SCOPES, NOON, end, 60)
+    np.testing.assert_array_equal(grid.values[:, 0], [[0, 1, 2], [100, 101, 102]])
+    assert store.health.calls == 2
 
 
 @pytest.mark.parametrize(
