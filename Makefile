@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+STAMP := $(VENV)/.compiled
+KERNELS := include/canary/kernel.py include/canary/kayenta/interval.py
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -12,13 +14,17 @@ help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 venv: $(STAMP)
-$(STAMP): requirements.txt constraints.txt
+# The judge's inner loops are compiled once; numba keeps them beside the source and compiles again what has changed.
+$(STAMP): $(INSTALLED) $(KERNELS)
+	@$(BIN)/python -m include.canary.compile
+	@touch $(STAMP)
+$(INSTALLED): requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Redstart needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@command -v git >/dev/null || { echo "Redstart needs git, which is not on the PATH."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Redstart needs Python's venv module (Debian: apt-get install python3-venv)."; exit 2; }
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
-	@touch $(STAMP)
+	@touch $(INSTALLED)
 
 cloud: $(STAMP)  ## the local cloud, the sample application and its traffic, without Airflow
 	@./redstart up --cloud-only
@@ -53,6 +59,6 @@ bench: $(STAMP)  ## the figures, each beside its yardstick of the same run
 screenshots: $(STAMP)  ## renew the pictures in docs/ from a running demo (needs Debian's chromium)
 	@$(BIN)/python -m tests.support.screenshots
 
-lock: $(STAMP)  ## resolve constraints.txt anew from requirements.txt
+lock: $(INSTALLED)  ## resolve constraints.txt anew from requirements.txt
 	@$(BIN)/pip-compile -q --strip-extras --no-header --no-annotate --no-emit-options --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --allow-unsafe -o constraints.txt requirements.txt

@@ -89,7 +89,7 @@ class Evidence(_Strict):
     canary_alarm: float = Field(gt=0.0, lt=1.0)
 
 
-_SHIPPED = Evidence(points=12, effective_points=4.0, alarm=0.008, critical_alarm=0.00005, canary_alarm=0.0005)
+_SHIPPED = Evidence(points=12, effective_points=4.0, alarm=0.008, critical_alarm=0.00002, canary_alarm=0.0005)
 _TEST = Evidence(points=4, effective_points=1.0, alarm=0.03, critical_alarm=0.01, canary_alarm=0.05)
 
 

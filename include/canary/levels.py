@@ -10,6 +10,7 @@ from scipy import special
 from include.canary import kernel
 from include.canary.ranks import Scores
 from include.canary.statistics import (
+    FEW_POINTS,
     Deviation,
     Findings,
     Floats,
@@ -20,15 +21,15 @@ from include.canary.statistics import (
     mean_of,
     pessimistic_points,
     share_of,
+    strict_freedom_of,
     upper_tail,
 )
 
 # Portions of a metric's alarm rate, per direction: twice their sum is under 1.
 _LEVEL_PART, _TAIL_PART, _SPREAD_PART = 0.2, 0.125, 0.1
-# Up to so many points a side autocorrelation cannot be told from a shift: they are taken as exchangeable.
-FEW_POINTS = 15
 _EXACT_POINTS = 60
 _LEAST_VARIANCE = 0.05
+_SURE_POINTS = 10.0
 _LEAST_FREEDOM = np.array([0.5, 0.5, 0.5, 0.5, 2.0])
 
 
@@ -72,8 +73,8 @@ def _studentise(scores: Scores) -> _Studentised:
         statistic = np.nan_to_num(scores.found[:, :, 0] / error)
     return _Studentised(
         statistic=statistic,
-        freedom=np.maximum(freedom_of(effective, pessimistic, strict=False), _LEAST_FREEDOM),
-        strict_freedom=np.maximum(freedom_of(effective, pessimistic, strict=True), _LEAST_FREEDOM),
+        freedom=np.maximum(freedom_of(effective, pessimistic, sure_points=_SURE_POINTS), _LEAST_FREEDOM),
+        strict_freedom=np.maximum(strict_freedom_of(effective, pessimistic), _LEAST_FREEDOM),
         error=error,
         effective=effective[:, kernel.LOCATION],
     )

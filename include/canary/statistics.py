@@ -17,7 +17,8 @@ Ints = npt.NDArray[np.int64]
 Test = Literal["level", "tail", "spread", "count", "stock"]
 
 MOST_CORRELATED = 0.97
-_SURE_POINTS = 12.0
+# Up to so many points a side autocorrelation cannot be told from a shift: they are taken as exchangeable.
+FEW_POINTS = 15
 _STRICT_POINTS = 24.0
 
 
@@ -101,15 +102,18 @@ def pessimistic_points(rho: Floats, n: Floats, *, of: Floats) -> Floats:
     return of / inflation_of(np.minimum(rho + 2.0 * error, 0.98), n)
 
 
-def freedom_of(effective: Floats, pessimistic: Floats, *, strict: bool) -> Floats:
+def freedom_of(effective: Floats, pessimistic: Floats, *, sure_points: float) -> Floats:
     """Degrees of freedom of a studentised difference of `effective` points.
 
-    Few points hide how correlated they are: where a pessimistic count falls short of 12 (strict: 24), freedom
-    shrinks with its square (cube). The constants were chosen by simulation: docs/judge.md, "Identical sides".
+    Few points hide how correlated they are: where a pessimistic count falls short of `sure_points`, freedom shrinks
+    with its square. Found by simulation: docs/judge.md, "Identical sides".
     """
-    if strict:
-        return (effective - 1.0) * np.minimum(1.0, pessimistic / _STRICT_POINTS) ** 3
-    return (effective - 1.0) * np.minimum(1.0, pessimistic / _SURE_POINTS) ** 2
+    return (effective - 1.0) * np.minimum(1.0, pessimistic / sure_points) ** 2
+
+
+def strict_freedom_of(effective: Floats, pessimistic: Floats) -> Floats:
+    """The same for what stops a canary: below 24 pessimistic points it shrinks with their cube."""
+    return (effective - 1.0) * np.minimum(1.0, pessimistic / _STRICT_POINTS) ** 3
 
 
 def upper_tail(statistic: Floats, freedom: Floats) -> Floats:
