@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STAMP := $(VENV)/.compiled
-KERNELS := include/canary/kernel.py include/canary/kayenta/interval.py
+KERNELS := include/canary/kernel.py include/canary/kayenta/rank_sum.py
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 export PYTHONDONTWRITEBYTECODE :=
 

@@ -17,11 +17,12 @@ def compile_kernels() -> None:
     rng = np.random.default_rng(0)
     rules = [{"match": "stock", "group": "all", "kind": "stock"}, {"match": "*", "group": "all"}]
     config = judge_config({"groups": {"all": 1}, "rules": rules}, source="compile")
-    for points in (10, 200):
-        level, count = rng.gamma(2.0, 1.0, (2, points)), rng.poisson(0.5, (2, points)).astype(np.float64)
-        stock = np.cumsum(rng.gamma(2.0, 1.0, (2, points)), axis=1)
-        baseline, canary = (np.stack([level[side], count[side], stock[side]]) for side in (0, 1))
-        pairs = MetricPairs(("level", "count", "stock"), baseline, canary, datetime(2026, 1, 1, tzinfo=UTC), 60)
+    for points in (10, 200):  # few points take other paths than many; many metrics too
+        level, count = rng.gamma(2.0, 1.0, (2, 30, points)), rng.poisson(0.5, (2, 30, points)).astype(np.float64)
+        stock = np.cumsum(rng.gamma(2.0, 1.0, (2, 1, points)), axis=2)
+        baseline, canary = (np.concatenate([level[side], count[side], stock[side]]) for side in (0, 1))
+        names = (*(f"m{row}" for row in range(60)), "stock")
+        pairs = MetricPairs(names, baseline, canary, datetime(2026, 1, 1, tzinfo=UTC), 60)
         for profile in ("redstart", "kayenta"):
             judge(config.model_copy(update={"profile": profile}), Thresholds(), pairs)
 

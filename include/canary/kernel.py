@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 
 LOCATION, UPPER, LOWER, SPREAD, MEAN = 0, 1, 2, 3, 4
 SCORES = 5
+compiled = njit(cache=True, error_model="numpy")
 # A point's score in the tail: 0 up to the 93rd percentile of both sides together, 1 from the 97th on.
 TAIL_FROM, TAIL_RAMP = 0.93, 0.04
 FEW = 128
@@ -23,7 +24,7 @@ MOST_CORRELATED = 0.97
 LEAST_SPREAD = 0.05
 
 
-@njit(cache=True)
+@compiled
 def _score_tables(total: int, sums: Floats) -> None:
     """Running sums [scores, total + 1] of the scores of ranks 1 to `total`; ties share the mean of theirs."""
     savage = np.zeros(total + 2)
@@ -41,91 +42,103 @@ def _score_tables(total: int, sums: Floats) -> None:
         sums[SPREAD, rank] = sums[SPREAD, rank - 1] + savage[rank] + savage[mirrored]
 
 
-@njit(cache=True)
+@compiled
+def _score_row(
+    values: Floats, order: Ints, total: int, sums: Floats, score: Floats, means: Floats, ranked: Floats
+) -> None:
+    """Every point's scores, their sum a side (`means`), and each side's points sorted (`ranked`)."""
+    points = len(values) // 2
+    filled = np.zeros(2, np.int64)
+    means[:] = 0.0
+    first = 0
+    while first < total:
+        value = values[order[first]]
+        last = first + 1
+        while last < total and values[order[last]] == value:
+            last += 1
+        for place in range(first, last):
+            side = order[place] // points
+            ranked[side, filled[side]] = value
+            filled[side] += 1
+        for k in range(SCORES):
+            shared = value if k == MEAN else (sums[k, last] - sums[k, first]) / (last - first)
+            for place in range(first, last):
+                score[k, order[place]] = shared
+                means[k, order[place] // points] += shared
+        first = last
+
+
+@compiled
+def _compare(
+    score: Floats, values: Floats, n: float, m: float, old_mean: float, new_mean: float, found: Floats
+) -> None:
+    """One score of one metric: difference of the means, sum of psi^2, psi's autocorrelation, null variance."""
+    points = len(values) // 2
+    centre = (old_mean * n + new_mean * m) / (n + m)
+    squares, products, scatter, before = 0.0, 0.0, 0.0, 0.0
+    seen, neighbours, has_before = 0, 0, False
+    for t in range(points):
+        psi, has = 0.0, False
+        if not np.isnan(values[points + t]):
+            psi += (score[points + t] - new_mean) / m
+            scatter += (score[points + t] - centre) ** 2
+            has = True
+        if not np.isnan(values[t]):
+            psi -= (score[t] - old_mean) / n
+            scatter += (score[t] - centre) ** 2
+            has = True
+        squares += psi * psi
+        seen += has
+        if has and has_before:
+            products += psi * before
+            neighbours += 1
+        before, has_before = psi, has
+    found[0] = new_mean - old_mean
+    found[1] = squares
+    if squares > 0.0 and neighbours > 0:
+        found[2] = products / neighbours / (squares / seen)
+    found[3] = scatter / (n + m) * (1.0 / n + 1.0 / m)
+
+
+@compiled
 def score_rows(values: Floats, order: Ints, found: Floats, ranked: Floats, counts: Ints, superiority: Floats) -> None:
     """Compare the halves of each row of `values` [rows, 2 x points] (baseline, canary; NaN = gap, no infinities).
 
     `order` sorts each row (gaps last). Writes, a row: `ranked` [2, points]: each side sorted, `counts` [2],
     `superiority`: P(canary > baseline) + P(equal) / 2, and `found` [scores, 4]: the difference of the mean scores,
-    its standard error, the inflation by autocorrelation, and the null hypothesis' variance of that difference.
+    the sum of psi_t^2, the lag-one autocorrelation of psi_t, and that difference's variance if both sides were equal.
 
     The scores of rank r of N are r / N (Wilcoxon); membership in the highest (the lowest) twentieth or so, TAIL_FROM;
     and Savage's sum of 1/(N-k+1) for k to r plus its mirror (Ann. Math. Statist. 27 (1956)), high at both ends
     (spread). The variance is that of the actual series, not of the null hypothesis (Brunner & Munzel, Biom. J. 42
     (2000)): a time t contributes psi_t = (a_canary,t - mean) / n_canary - (a_baseline,t - mean) / n_baseline, where a
-    missing side contributes 0, and Var = sum psi_t^2 x AR(1) inflation; noise common to both sides (a busy machine)
-    cancels in it.
+    missing side contributes 0, and Var = sum psi_t^2 x inflation by autocorrelation; noise common to both sides (a busy
+    machine) cancels in it.
     """
     rows, width = values.shape
     points = width // 2
     sums = np.empty((MEAN, width + 1))
     score = np.empty((SCORES, width))
+    means = np.empty((SCORES, 2))
     tabled = -1
     for row in range(rows):
         total = 0
-        n = np.zeros(2)
         while total < width and not np.isnan(values[row, order[row, total]]):
-            n[order[row, total] // points] += 1.0
+            counts[row, order[row, total] // points] += 1
             total += 1
-        counts[row, 0], counts[row, 1] = int(n[0]), int(n[1])
-        if n[0] == 0.0 or n[1] == 0.0:
+        n, m = float(counts[row, 0]), float(counts[row, 1])
+        if n == 0.0 or m == 0.0:
             continue
         if total != tabled:
             _score_tables(total, sums)
             tabled = total
-        filled = np.zeros(2, np.int64)
-        means = np.zeros((SCORES, 2))
-        first = 0
-        while first < total:
-            value = values[row, order[row, first]]
-            last = first + 1
-            while last < total and values[row, order[row, last]] == value:
-                last += 1
-            for place in range(first, last):
-                where = order[row, place]
-                side = where // points
-                ranked[row, side, filled[side]] = value
-                filled[side] += 1
-            for k in range(SCORES):
-                shared = value if k == MEAN else (sums[k, last] - sums[k, first]) / (last - first)
-                for place in range(first, last):
-                    where = order[row, place]
-                    score[k, where] = shared
-                    means[k, where // points] += shared
-            first = last
-        superiority[row] = (means[LOCATION, 1] * total - n[1] * (n[1] + 1.0) / 2.0) / (n[0] * n[1])
+        _score_row(values[row], order[row], total, sums, score, means, ranked[row])
+        superiority[row] = (means[LOCATION, 1] * total - m * (m + 1.0) / 2.0) / (n * m)
         for k in range(SCORES):
-            means[k, 0] /= n[0]
-            means[k, 1] /= n[1]
-            squares, products, neighbours, seen = 0.0, 0.0, 0, 0
-            centre = (means[k, 0] * n[0] + means[k, 1] * n[1]) / total
-            scatter = 0.0
-            before, has_before = 0.0, False
-            for t in range(points):
-                old, new = values[row, t], values[row, points + t]
-                psi, has = 0.0, False
-                if not np.isnan(new):
-                    psi += (score[k, points + t] - means[k, 1]) / n[1]
-                    scatter += (score[k, points + t] - centre) ** 2
-                    has = True
-                if not np.isnan(old):
-                    psi -= (score[k, t] - means[k, 0]) / n[0]
-                    scatter += (score[k, t] - centre) ** 2
-                    has = True
-                squares += psi * psi
-                seen += has
-                if has and has_before:
-                    products += psi * before
-                    neighbours += 1
-                before, has_before = psi, has
-            found[row, k, 0] = means[k, 1] - means[k, 0]
-            found[row, k, 1] = squares
-            if squares > 0.0 and neighbours > 0:
-                found[row, k, 2] = products / neighbours / (squares / seen)
-            found[row, k, 3] = scatter / total * (1.0 / n[0] + 1.0 / n[1])
+            _compare(score[k], values[row], n, m, means[k, 0] / n, means[k, 1] / m, found[row, k])
 
 
-@njit(cache=True)
+@compiled
 def autocovariances(series: Floats, found: Floats) -> None:
     """Autocovariances [rows, lags] at lags 0, 1, ... of each row around its mean; gaps (NaN) count as the mean."""
     rows, points = series.shape
@@ -147,7 +160,7 @@ def autocovariances(series: Floats, found: Floats) -> None:
             found[row, lag] = products / seen
 
 
-@njit(cache=True)
+@compiled
 def _at_most(low: Floats, high: Floats, n: int, m: int, bound: float) -> int:
     """How many of the differences high_j - low_i are at most `bound`; both sides sorted."""
     count, j = 0, 0
@@ -160,7 +173,7 @@ def _at_most(low: Floats, high: Floats, n: int, m: int, bound: float) -> int:
     return count
 
 
-@njit(cache=True)
+@compiled
 def _narrow(low: Floats, high: Floats, n: int, m: int, place: float, bracket: Floats) -> None:
     """Shrink `bracket` [under, its count, over, its count] around the order statistics next to `place`.
 
@@ -187,7 +200,7 @@ def _narrow(low: Floats, high: Floats, n: int, m: int, place: float, bracket: Fl
             return
 
 
-@njit(cache=True)
+@compiled
 def _order_statistic(low: Floats, high: Floats, n: int, m: int, place: float) -> float:
     """The differences high_j - low_i at sorted place `place` (from 0; between two their mean), exactly."""
     first, last = np.floor(place), np.ceil(place)
@@ -216,7 +229,7 @@ def _order_statistic(low: Floats, high: Floats, n: int, m: int, place: float) ->
     return 0.5 * (below + left[max(int(last - bracket[1]), 0)])
 
 
-@njit(cache=True)
+@compiled
 def differences_at(ranked: Floats, counts: Ints, levels: Floats, found: Floats) -> None:
     """Quantiles `levels` [rows, q] of all differences canary - baseline of each row, as order statistics.
 
@@ -239,7 +252,7 @@ def differences_at(ranked: Floats, counts: Ints, levels: Floats, found: Floats) 
             found[row, q] = _order_statistic(sides[0], sides[1], used[0], used[1], level * (pairs - 1.0))
 
 
-@njit(cache=True)
+@compiled
 def permutation_tails(scores: Ints, canary: Ints, n: int, found: Floats) -> None:
     """P(sum >= seen) and P(sum <= seen) of the canary's scores over all ways to pick its points.
 
@@ -271,7 +284,7 @@ def permutation_tails(scores: Ints, canary: Ints, n: int, found: Floats) -> None
     found[0], found[1] = above / whole, below / whole
 
 
-@njit(cache=True)
+@compiled
 def exact_tails(values: Floats, order: Ints, rows: Ints, found: Floats) -> None:
     """For each of `rows`, `found` [k, 2, 2]: exact P(at least so far up), P(so far down) of location and of spread.
 
@@ -304,7 +317,7 @@ def exact_tails(values: Floats, order: Ints, rows: Ints, found: Floats) -> None:
         permutation_tails(folded - folded.min(), canary, n, found[k, 1])
 
 
-@njit(cache=True)
+@compiled
 def tail_means(ranked: Floats, counts: Ints, found: Floats) -> None:
     """`found` [rows, 2 sides, (lowest, highest)]: the mean of that tenth of a side's points, at least one."""
     for row in range(len(ranked)):
