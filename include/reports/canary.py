@@ -3,168 +3,126 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from include.canary.gate import GateDecision
 from include.canary.series import MetricPairs
-from include.canary.verdict import Label, MetricVerdict, Verdict
-from include.canary.words import say_number, say_share, unit_of
-from include.reports.packing import embed_json, pack_series
+from include.canary.verdict import GroupScore, Label, Thresholds, Verdict
+from include.reports.assets import environment, library, script, styles
+from include.reports.facts import facts, keep_units
+from include.reports.packing import embed_json
+from include.reports.rows import CLASSES, GLYPHS, cell, finding, is_listed, page_data
+from include.reports.trend import trend
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_GLYPHS = {
-    Label.HOT: "▲",
-    Label.COLD: "▼",
-    Label.PASS: "",
-    Label.NO_DATA: "?",
-    Label.INCONCLUSIVE: "?",
-    Label.ERROR: "!",
-}
-_CLASSES = {
-    Label.HOT: "hot", Label.COLD: "cold", Label.PASS: "ok",
-    Label.NO_DATA: "none", Label.INCONCLUSIVE: "none", Label.ERROR: "error",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from include.canary.looks import Look
+
 _LEGEND = (
-    (Label.PASS, "alike"), (Label.HOT, "hot: higher in the canary"), (Label.COLD, "cold: lower in the canary"),
+    (Label.PASS, "alike"), (Label.HOT, "hot, higher"), (Label.COLD, "cold, lower"),
     (Label.INCONCLUSIVE, "too little data"), (Label.NO_DATA, "no data"), (Label.ERROR, "store failed"),
 )  # fmt: skip
-_FACT_NAMES = {"image": "Canary image"}
-_SOAK_MOMENTS = {"soak_start", "soak_end"}
 _HEADLINES = {"go": "Go", "no-go": "No-go", "cannot tell yet": "Cannot tell yet"}
+_RING = 2.0 * math.pi * 52.0  # the circumference of the dial in the template
 
 
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _bind(text: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=(?:%|ms|s|B|[KMGT]iB)(?![A-Za-z]))", "\u00a0", text)
-
-
-def _say_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _say_span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" * bool(hours), f"{minutes} min" * bool(minutes), f"{rest} s" * bool(rest)]
-    return " ".join(part for part in parts if part) or "0 s"
-
-
-def _facts(verdict: Verdict, context: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What was compared and when; `context` first, in its own order, then what came along with the series.
-
-    The moments of the soak are left out: from, to and its length say the same of the points that were judged.
-    """
-    end = verdict.start + timedelta(seconds=verdict.points * verdict.step_seconds)
-    known = {**context, **{key: value for key, value in verdict.metadata.items() if key not in context}}
-    facts = [
-        (_FACT_NAMES.get(key, key.replace("_", " ").capitalize()), str(value))
-        for key, value in known.items()
-        if value and key not in _SOAK_MOMENTS
-    ]
-    facts.append(("From", _say_time(verdict.start)))
-    facts.append(("To", _say_time(end)))
-    span = _say_span(verdict.points * verdict.step_seconds)
-    facts.append(("Soak", f"{span}, {verdict.points} points of {_say_span(verdict.step_seconds)}"))
-    return facts
-
-
-def _cell(metric: MetricVerdict) -> dict[str, str]:
-    """What a cell of the grid shows and says without any script."""
-    title = f"{metric.name}, {metric.label.replace('_', ' ').lower()}"
-    if metric.label.is_deviating:
-        title += f", {say_share(metric.effect)}"
-    if metric.critical:
-        title += ", critical"
-    strength = "strong" if metric.label.is_deviating and abs(metric.effect) >= 1.0 else ""
-    marks = (_CLASSES[metric.label], strength, "critical" * metric.critical, "muted" * metric.muted)
-    return {"classes": " ".join(mark for mark in marks if mark), "glyph": _GLYPHS[metric.label], "title": title}
-
-
-def _row(metric: MetricVerdict) -> list[Any]:
-    """One metric for the page's script: name, label, group, reason, share, both sides, chance, weight, flags, unit."""
-    unit = unit_of(metric.name)
-    effect = metric.effect if math.isfinite(metric.effect) else None
-    is_measured = metric.label not in {Label.NO_DATA, Label.ERROR}
+def _legend(verdict: Verdict) -> list[dict[str, Any]]:
+    """What the colours mean and how many metrics have each, muted ones too: the cells that can be counted."""
+    shown = [metric.label for metric in verdict.metrics]
     return [
-        metric.name,
-        metric.label.value,
-        ", ".join(metric.groups),
-        _bind(metric.reason),
-        None if effect is None else round(effect, 4),
-        say_share(metric.effect) if is_measured else "–",
-        say_number(metric.baseline, unit) if is_measured else "–",
-        say_number(metric.canary, unit) if is_measured else "–",
-        f"{metric.chance:.2g}" if math.isfinite(metric.chance) else "–",
-        round(metric.weight, 3),
-        int(metric.critical) + 2 * int(metric.muted),
-        unit,
+        {
+            "label": label.value,
+            "classes": f"{CLASSES[label]} s3",
+            "glyph": GLYPHS[label],
+            "words": words,
+            "count": count,
+        }
+        for label, words in _LEGEND
+        if (count := shown.count(label)) or label in {Label.PASS, Label.HOT, Label.COLD}
     ]
 
 
-def _series(verdict: Verdict, pairs: MetricPairs) -> dict[str, Any]:
-    places = {name: place for place, name in enumerate(pairs.names)}
-    rows = np.array([places[metric.name] for metric in verdict.metrics], dtype=np.intp)
-    packed = pack_series(pairs.baseline[rows], pairs.canary[rows])
+def _say_score(score: float) -> str:
+    """Two decimals, never rounded up: 94.999 is not 95."""
+    return f"{math.floor(score * 100.0 + 1e-6) / 100.0:g}"
+
+
+def _dial(score: float, thresholds: Thresholds, *, has_score: bool) -> dict[str, str]:
+    """The score as an arc, and the threshold as a tick on it."""
     return {
-        "rows": [_row(metric) for metric in verdict.metrics],
-        "points": verdict.points,
-        "step": verdict.step_seconds,
-        "start": round(verdict.start.timestamp()),
-        **packed,
+        "whole": f"{_RING:.2f}",
+        "arc": f"{_RING * score / 100.0 if has_score else 0.0:.2f}",
+        "turn": f"{3.6 * thresholds.go:.2f}",
     }
 
 
-def render_canary_report(
-    verdict: Verdict, pairs: MetricPairs, decision: GateDecision, context: Mapping[str, str]
-) -> str:
-    """The page as text: score and why, facts, group scores, the grid of all metrics, both series of each.
+def _group(group: GroupScore, thresholds: Thresholds) -> dict[str, Any]:
+    score = group.score
+    tone = "none" if score is None else "go" if score >= thresholds.go else "bad"
+    if score is not None and thresholds.marginal <= score < thresholds.go:
+        tone = "wait"
+    return {
+        "name": group.name,
+        "score": None if score is None else f"{score:.4g}",
+        "width": f"{score or 0.0:.2f}",
+        "tone": tone,
+        "weight": f"{group.weight:.3g}",
+        "unknown": f"{group.unknown_weight:.3g}" if group.unknown_weight else "",
+        "deviating": group.deviating,
+        "metrics": group.metrics,
+    }
 
-    `pairs` are those that were judged (every metric of the verdict is among them; KeyError otherwise). `context`
-    are facts to show, in order (application, commit, images, region ...); it is data, never markup. Grid, facts and
-    reasons show without script; the curves need it. Times are UTC.
+
+def _notes(verdict: Verdict, reasons: Sequence[str]) -> list[tuple[str, str]]:
+    """Advice, the verdict's own reason and warnings, unless a reason of the gate says the same already."""
+    told = " ".join(reasons)
+    found = [("Why", verdict.reason), ("Advice", verdict.advice)]
+    found += [("Warning", warning) for warning in verdict.warnings]
+    return [(kind, keep_units(text)) for kind, text in found if text and text not in told]
+
+
+def render_canary_report(
+    verdict: Verdict,
+    pairs: MetricPairs,
+    decision: GateDecision,
+    context: Mapping[str, str],
+    history: Sequence[Look] = (),
+) -> str:
+    """The page as text: score and why, facts, group scores, looks, the grid and table of all metrics, both series.
+
+    `pairs` are those that were judged (every metric of the verdict is among them, by name and tags; KeyError
+    otherwise). `context` are facts to show, in order (application, commit, images, region ...); it is data, never
+    markup. `history` are the looks during the soak, in any order. Score, reasons, facts, grid and the list of what
+    is not alike show without script; curves, distributions, search and the table need it. Times are UTC.
     """
-    counts = verdict.counts
-    legend = [
-        {"classes": _CLASSES[label], "glyph": _GLYPHS[label], "words": words, "count": counts[label]}
-        for label, words in _LEGEND
-        if counts[label] or label in {Label.PASS, Label.HOT, Label.COLD}
-    ]
-    muted = sum(metric.muted for metric in verdict.metrics)
-    if muted:
-        legend.append({"classes": "ok muted", "glyph": "", "words": "muted: shown, not scored", "count": muted})
-    page = _environment().get_template("canary.html.j2")
     application = context.get("application", "")
-    return page.render(
-        title=f"Canary {application} {verdict.score:g}".replace("  ", " "),
-        application=application,
-        headline=_HEADLINES[decision.outcome],
-        outcome=decision.outcome.split()[0],
-        has_score=verdict.classification != "unknown",
-        score=f"{verdict.score:g}",
-        threshold=f"{verdict.thresholds.go:g}",
-        reasons=[_bind(reason) for reason in decision.reasons],
-        unknown_weight=f"{verdict.unknown_weight:g}",
-        facts=_facts(verdict, context),
-        groups=verdict.groups,
-        legend=legend,
-        total=len(verdict.metrics),
-        cells=[_cell(metric) for metric in verdict.metrics],
-        data=embed_json(_series(verdict, pairs)),
+    has_score = verdict.classification != "unknown"
+    return (
+        environment()
+        .get_template("canary.html.j2")
+        .render(
+            title=f"Canary {application} {verdict.score:g}".replace("  ", " "),
+            styles=styles(),
+            library=library(),
+            script=script(),
+            application=application,
+            headline=_HEADLINES[decision.outcome],
+            outcome=decision.outcome.split()[0],
+            has_score=has_score,
+            score=_say_score(verdict.score),
+            threshold=f"{verdict.thresholds.go:g}",
+            dial=_dial(verdict.score, verdict.thresholds, has_score=has_score),
+            reasons=[keep_units(reason) for reason in decision.reasons],
+            notes=_notes(verdict, decision.reasons),
+            unknown_weight=f"{verdict.unknown_weight:.3g}",
+            facts=facts(verdict, context),
+            groups=[_group(group, verdict.thresholds) for group in verdict.groups],
+            trend=trend(history, go=verdict.thresholds.go, marginal=verdict.thresholds.marginal),
+            legend=_legend(verdict),
+            has_muted=any(metric.muted for metric in verdict.metrics),
+            total=len(verdict.metrics),
+            cells=[cell(metric) for metric in verdict.metrics],
+            findings=[finding(metric) for metric in verdict.metrics if is_listed(metric)],
+            data=embed_json(page_data(verdict, pairs)),
+        )
     )
