@@ -13,6 +13,7 @@ from include.canary.statistics import (
     FEW_POINTS,
     Deviation,
     Findings,
+    Flags,
     Floats,
     Ints,
     corrected_rho,
@@ -30,6 +31,7 @@ _LEVEL_PART, _TAIL_PART, _SPREAD_PART = 0.2, 0.125, 0.1
 _EXACT_POINTS = 60
 _LEAST_VARIANCE = 0.05
 _SURE_POINTS = 10.0
+_DRIFT = 0.25
 _LEAST_FREEDOM = np.array([0.5, 0.5, 0.5, 0.5, 2.0])
 
 
@@ -80,10 +82,28 @@ def _studentise(scores: Scores) -> _Studentised:
     )
 
 
+def _wanders(side: Floats) -> Flags:
+    """Which series [rows, points] of few points drift rather than scatter: by the lag-one autocorrelation of ranks."""
+    n = (~np.isnan(side)).sum(axis=1).astype(np.float64)
+    ranks = np.where(np.isnan(side), np.nan, np.argsort(np.argsort(side, axis=1), axis=1))
+    centred = np.nan_to_num(ranks - mean_of(ranks)[:, None])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        raw = np.nan_to_num((centred[:, 1:] * centred[:, :-1]).sum(axis=1) / (centred**2).sum(axis=1))
+    is_constant = np.nanmax(side, axis=1, initial=-np.inf) == np.nanmin(side, axis=1, initial=np.inf)
+    return (corrected_rho(raw, n) > _DRIFT) & ~is_constant
+
+
 def _exact(scores: Scores) -> tuple[Ints, Floats]:
-    """Rows with few points, and their exact chances [rows, (location, spread), (up, down)]."""
+    """Rows whose few points may be exchanged, and their exact chances [rows, (location, spread), (up, down)].
+
+    Where both sides drift they may not: there the studentised test stands, which so few points hardly ever convince.
+    """
     n = scores.counts
     rows = np.flatnonzero((n.min(axis=1) > 0) & (n.min(axis=1) <= FEW_POINTS) & (n.sum(axis=1) <= _EXACT_POINTS))
+    if len(rows):
+        points = scores.values.shape[1] // 2
+        drifts = _wanders(scores.values[rows, :points]) & _wanders(scores.values[rows, points:])
+        rows = rows[~drifts]
     found = np.ones((len(rows), 2, 2))
     if len(rows):
         kernel.exact_tails(scores.values, scores.order, rows, found)
@@ -114,7 +134,7 @@ def compare_levels(scores: Scores, confidence: float) -> Findings:
     - Tail: which side has more of the highest (lowest) twentieth of all points; what matters is the mean of each
       side's own tenth. Spread: Savage's scores of both ends; what matters is half the distance from the 10th to the
       90th percentile.
-    - Up to 15 points a side: exact permutation tests of level and spread.
+    - Up to 15 points a side: exact permutation tests of level and spread, unless both sides drift.
 
     The interval inverts the level's test: order statistics of the pairwise differences at 1/2 -+ t x error (Hodges &
     Lehmann, Ann. Math. Statist. 34 (1963)). Scale-free. Rows with an empty side give NaN and chances of 1.

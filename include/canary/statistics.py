@@ -14,6 +14,7 @@ from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Test = Literal["level", "tail", "spread", "count", "stock"]
 
 MOST_CORRELATED = 0.97

@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
         "include.fleet", "include.localcloud",
     },
     "services": PURE | {
-        "pydantic_settings", "httpx", "boto3", "botocore", "uvloop", "werkzeug", "moto",
+        "pydantic_settings", "httpx", "boto3", "botocore", "uvloop", "werkzeug", "moto", "starlette", "uvicorn",
         "include.adapters", "include.localcloud", "include.loadgen", "include.canary", "include.reports",
         "include.fleet", "include.bake", "include.redblack", "include.apps", "include.services",
         "examples",
