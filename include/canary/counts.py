@@ -94,6 +94,7 @@ def _dispersion(gaps: Floats, n: Floats, mean: Floats) -> tuple[Floats, Floats, 
     (Satterthwaite, Biometrics Bulletin 2 (1946)).
     """
     factor, rho = _inflation(gaps, n)
+    factor = np.where(n <= FEW_POINTS, 1.0, factor)
     centred = gaps - (np.nansum(gaps, axis=1) / np.maximum(n, 1.0))[:, None]
     variance = np.nansum(centred**2, axis=1) / np.maximum(n - 1.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):

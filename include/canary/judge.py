@@ -94,7 +94,7 @@ def _compare(case: _Case, units: Floats) -> list[tuple[Ints, Findings]]:
         if not case.pairs.points:
             found = _nothing(len(rows))
         elif kind == "level":
-            found = compare_levels(own, confidence)
+            found = compare_levels(own, confidence, trusts_drift=case.config.minimum.trusts_drift)
         elif kind == "count":
             found = compare_counts(*sides, units[rows], own.superiority, confidence)
         else:

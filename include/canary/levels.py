@@ -82,28 +82,34 @@ def _studentise(scores: Scores) -> _Studentised:
     )
 
 
-def _wanders(side: Floats) -> Flags:
-    """Which series [rows, points] of few points drift rather than scatter: by the lag-one autocorrelation of ranks."""
-    n = (~np.isnan(side)).sum(axis=1).astype(np.float64)
-    ranks = np.where(np.isnan(side), np.nan, np.argsort(np.argsort(side, axis=1), axis=1))
-    centred = np.nan_to_num(ranks - mean_of(ranks)[:, None])
+def _own_ranks(side: Floats) -> Floats:
+    """Ranks of each row's points among themselves, gaps staying gaps; a constant row is one gap."""
+    ranks = np.where(np.isnan(side), np.nan, np.argsort(np.argsort(side, axis=1), axis=1).astype(np.float64))
+    is_constant = np.nanmax(side, axis=1, initial=-np.inf) == np.nanmin(side, axis=1, initial=np.inf)
+    return np.where(is_constant[:, None], np.nan, ranks)
+
+
+def _drifts(series: Floats) -> Flags:
+    """Which series [rows, points] of few points drift rather than scatter, by their lag-one autocorrelation."""
+    n = (~np.isnan(series)).sum(axis=1).astype(np.float64)
+    centred = np.nan_to_num(series - np.nan_to_num(mean_of(series))[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
         raw = np.nan_to_num((centred[:, 1:] * centred[:, :-1]).sum(axis=1) / (centred**2).sum(axis=1))
-    is_constant = np.nanmax(side, axis=1, initial=-np.inf) == np.nanmin(side, axis=1, initial=np.inf)
-    return (corrected_rho(raw, n) > _DRIFT) & ~is_constant
+    return (corrected_rho(raw, n) > _DRIFT) & (n > 0)
 
 
-def _exact(scores: Scores) -> tuple[Ints, Floats]:
+def _exact(scores: Scores, *, trusts_drift: bool) -> tuple[Ints, Floats]:
     """Rows whose few points may be exchanged, and their exact chances [rows, (location, spread), (up, down)].
 
-    Where both sides drift they may not: there the studentised test stands, which so few points hardly ever convince.
+    Where both sides drift, and not together, they may not: there the studentised test stands, which so few points
+    hardly ever convince.
     """
     n = scores.counts
     rows = np.flatnonzero((n.min(axis=1) > 0) & (n.min(axis=1) <= FEW_POINTS) & (n.sum(axis=1) <= _EXACT_POINTS))
-    if len(rows):
+    if len(rows) and not trusts_drift:
         points = scores.values.shape[1] // 2
-        drifts = _wanders(scores.values[rows, :points]) & _wanders(scores.values[rows, points:])
-        rows = rows[~drifts]
+        old, new = _own_ranks(scores.values[rows, :points]), _own_ranks(scores.values[rows, points:])
+        rows = rows[~(_drifts(old) & _drifts(new) & _drifts(new - old))]
     found = np.ones((len(rows), 2, 2))
     if len(rows):
         kernel.exact_tails(scores.values, scores.order, rows, found)
@@ -124,7 +130,7 @@ def _median(ranked: Floats, counts: Floats) -> Floats:
     return found
 
 
-def compare_levels(scores: Scores, confidence: float) -> Findings:
+def compare_levels(scores: Scores, confidence: float, *, trusts_drift: bool = False) -> Findings:
     """Level, tail and spread of k metrics, and the Hodges-Lehmann shift with its interval.
 
     - Level: Mann-Whitney's statistic, P(canary > baseline) + P(equal) / 2 - 1/2, studentised and referred to Student's
@@ -134,7 +140,8 @@ def compare_levels(scores: Scores, confidence: float) -> Findings:
     - Tail: which side has more of the highest (lowest) twentieth of all points; what matters is the mean of each
       side's own tenth. Spread: Savage's scores of both ends; what matters is half the distance from the 10th to the
       90th percentile.
-    - Up to 15 points a side: exact permutation tests of level and spread, unless both sides drift.
+    - Up to 15 points a side: exact permutation tests of level and spread, unless both sides drift
+      (`trusts_drift`: even then).
 
     The interval inverts the level's test: order statistics of the pairwise differences at 1/2 -+ t x error (Hodges &
     Lehmann, Ann. Math. Statist. 34 (1963)). Scale-free. Rows with an empty side give NaN and chances of 1.
@@ -159,14 +166,16 @@ def compare_levels(scores: Scores, confidence: float) -> Findings:
         effective=seen.effective,
         baseline=medians[0],
         canary=medians[1],
-        deviations=_deviations(scores, seen, estimate, reference),
+        deviations=_deviations(scores, seen, estimate, reference, _exact(scores, trusts_drift=trusts_drift)),
     )
 
 
-def _deviations(scores: Scores, seen: _Studentised, estimate: Floats, reference: Floats) -> tuple[Deviation, ...]:
+def _deviations(
+    scores: Scores, seen: _Studentised, estimate: Floats, reference: Floats, few: tuple[Ints, Floats]
+) -> tuple[Deviation, ...]:
     counts = scores.counts.astype(np.float64)
     sides = [(scores.ranked[:, side], counts[:, side]) for side in (0, 1)]
-    rows, exact = _exact(scores)
+    rows, exact = few
     ends = np.empty((len(counts), 2, 2))
     kernel.tail_means(scores.ranked, scores.counts, ends)
     ends *= scores.scale[:, None, None]
