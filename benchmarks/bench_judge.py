@@ -118,7 +118,7 @@ def _best(call: Callable[[], object], times: int = 5) -> float:
 
 
 def identical(full: bool) -> None:
-    metrics, critical = (10_000, 30_000) if full else (2_000, 4_000)
+    metrics, critical = (5_000, 20_000) if full else (2_000, 4_000)
     print(f"\nIdentical sides, nothing allowed, both directions: % of {metrics:,} metrics that deviate")
     print(f"(in brackets: % of {critical:,} critical ones that stop; profile kayenta at the right, of 400)")
     print(f"{'shape':13}" + "".join(f"{f'n={n} rho={rho:g}':>18}" for n in POINTS for rho in RHOS))
