@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 RHOS, POINTS = (0.0, 0.5, 0.7, 0.9), (50, 180, 480)
 OURS, THEIRS, LIMIT = "#1b4f9c", "#8a8f98", "#b3202a"

@@ -44,12 +44,15 @@ def judge(config: JudgeConfig, thresholds: Thresholds, pairs: MetricPairs) -> Ve
         return judge_kayenta(config, thresholds, pairs)
     placed = tuple(config.rule_index(name) for name in pairs.names)
     rules = [config.rules[place] for place in placed]
-    baseline, canary, kinds, units = prepare(pairs, rules)
+    with np.errstate(over="ignore", invalid="ignore"):  # values near the largest double: ranks do not mind
+        baseline, canary, kinds, units = prepare(pairs, rules)
     case = _Case(config, pairs, rules, baseline, canary, kinds)
     weights = weigh(config, rules)
     rates = critical_rates(config.rules, placed, case.is_answered & case.has_both, config.minimum)
     metrics: dict[int, MetricVerdict] = {}
-    for rows, findings in _compare(case, units):
+    with np.errstate(over="ignore", invalid="ignore"):
+        compared = _compare(case, units)
+    for rows, findings in compared:
         own = [rules[row] for row in rows]
         outcome = find_deviations(findings, standards_of(own, rates[rows], config.minimum))
         labels = _labels(case, rows, findings, outcome)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -128,7 +129,7 @@ class MetricPairs:
             with np.load(file, allow_pickle=False) as stored:
                 about: dict[str, Any] = json.loads(stored["about"].tobytes())
                 baseline, canary = stored["baseline"], stored["canary"]
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, BadZipFile) as error:
             raise ConfigError(f"not a recorded canary: {error}", source="npz") from error
         if about.get("format") not in {1, _FORMAT}:
             raise ConfigError(

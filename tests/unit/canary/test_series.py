@@ -121,3 +121,32 @@ def test_a_stored_canary_of_version_1_still_loads() -> None:
 def test_a_later_verdict_is_refused() -> None:
     with pytest.raises(ConfigError, match="version"):
         verdict_from_json({"version": 3})
+
+
+def test_a_torn_file_is_refused() -> None:
+    buffer = io.BytesIO()
+    MetricPairs(("m",), np.ones((1, 3)), np.ones((1, 3)), datetime(2026, 1, 1, tzinfo=UTC), 60).to_npz(buffer)
+    torn = buffer.getvalue()[: len(buffer.getvalue()) // 2]
+    with pytest.raises(ConfigError, match="not a recorded canary"):
+        MetricPairs.from_npz(io.BytesIO(torn))
+
+
+def test_tags_and_lengths_travel_with_the_pairs() -> None:
+    pairs = MetricPairs(
+        ("m", "m"),
+        np.ones((2, 3)),
+        np.ones((2, 3)),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        60,
+        tags=({"zone": "a"}, {"zone": "b"}),
+        lengths=np.array([[3, 2], [3, 3]]),
+    )
+    buffer = io.BytesIO()
+    pairs.to_npz(buffer)
+    buffer.seek(0)
+    again = MetricPairs.from_npz(buffer)
+    assert again.tags == pairs.tags
+    assert again.lengths is not None
+    np.testing.assert_array_equal(again.lengths, [[3, 2], [3, 3]])
+    with pytest.raises(ConfigError, match="is there twice"):
+        MetricPairs(("m", "m"), np.ones((2, 3)), np.ones((2, 3)), datetime(2026, 1, 1, tzinfo=UTC), 60)
