@@ -9,9 +9,9 @@
 | bake_image | the artifact as a machine image, in every region |
 | **canary** | |
 | choose_baseline, launch_canary | new and running version, same size, live traffic |
-| analyze_canary | waits for the soak's end, then judges over 1,000 metrics |
+| analyze_canary | judges over 1,000 metrics, at intervals during the soak and at its end |
 | stop_canary | takes both away, whatever happened |
-| **gate_score** | go at 95 or more; else the run ends here, production untouched |
+| **gate_score** | go at 95 or more, or with an operator's approval; else the run ends here |
 | **push** | |
 | order_regions, push_red_black | a region after the other, each with a way back |
 | finish | says what takes traffic in every region |

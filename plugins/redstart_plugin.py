@@ -12,5 +12,5 @@ class RedstartPlugin(AirflowPlugin):
     """Reports and logs under /redstart, and the buttons on tasks that lead there."""
 
     name = "redstart"
-    fastapi_apps = [{"app": LazyApp("redstart.ui.reports"), "url_prefix": links.URL_PREFIX, "name": "Redstart"}]
+    fastapi_apps = [{"app": LazyApp("redstart.ui.pages"), "url_prefix": links.URL_PREFIX, "name": "Redstart"}]
     operator_extra_links = list(links.ALL_LINKS)

@@ -58,7 +58,11 @@ class Region(Section):
 
 
 class Canary(Section):
-    """A canary and a baseline of the same size beside production, each with `share_pct` of the traffic."""
+    """A canary and a baseline of the same size beside production, each with `share_pct` of the traffic.
+
+    They are judged at the end of the soak and, unless `look_every_seconds` is 0, at intervals before it: each time
+    over all that was measured so far, or over the last `lookback_seconds` where that is not 0.
+    """
 
     region: str | None = None
     size: int = Field(2, ge=1)
@@ -66,9 +70,17 @@ class Canary(Section):
     soak_seconds: int = Field(8 * 3600, ge=30)
     settle_seconds: int = Field(10, ge=0)
     series_period_seconds: int = Field(5, ge=1)
+    look_every_seconds: int = Field(0, ge=0)
+    lookback_seconds: int = Field(0, ge=0)
     namespace: str = Field(min_length=1)
     judge_file: str = Field(pattern=r"^[a-z0-9_.-]+\.toml$")
     launch_timeout_seconds: Seconds = 900
+
+    @model_validator(mode="after")
+    def looks_at_all_of_the_soak(self) -> Self:
+        if 0 < self.lookback_seconds < self.look_every_seconds:
+            raise ValueError("lookback_seconds must be 0 or at least look_every_seconds: what lies between is not seen")
+        return self
 
 
 class Push(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from include.canary.verdict import MetricVerdict, Verdict
@@ -63,10 +64,34 @@ def decide(verdict: Verdict, threshold: float = 95.0) -> GateDecision:
     lacking = _too_little(verdict)
     nothing_judged = verdict.classification == "unknown"
     if verdict.score < threshold and not nothing_judged:
-        against.append(f"score {verdict.score:g} is below {threshold:g}: {_worst_groups(verdict)}")
+        against.append(f"score {verdict.score:g} is below {threshold:g}: {verdict.reason or _worst_groups(verdict)}")
     if against or lacking:
         return GateDecision(False, tuple(against + lacking), "no-go" if against else "cannot tell yet")
     judged = sum(metric.label.is_judged and not metric.muted for metric in verdict.metrics)
     return GateDecision(
         True, (f"score {verdict.score:g} of {judged} metrics reaches {threshold:g}, no critical one deviates",), "go"
     )
+
+
+def end_early(decision: GateDecision, soaked: timedelta, planned: timedelta) -> GateDecision:
+    """The decision on a soak that a look ended early: never a go, for the rest of the soak is missing.
+
+    Today's settings may see nothing any more in what ended it then.
+    """
+    words = f"stopped early after {_clock(soaked)} of {_clock(planned)}"
+    if decision.go:
+        lacks = f"cannot tell yet: {words}; nothing speaks against it now, but the rest of the soak is missing"
+        return GateDecision(False, (lacks,), "cannot tell yet")
+    return GateDecision(False, (words, *decision.reasons), decision.outcome)
+
+
+def lack_answer(words: str) -> GateDecision:
+    """The decision where the metric store stayed away to the end; `words` are its own."""
+    return GateDecision(
+        False, (f"cannot tell yet: the metric store did not answer at the end of the soak: {words}",), "cannot tell yet"
+    )
+
+
+def _clock(length: timedelta) -> str:
+    minutes, seconds = divmod(int(length.total_seconds()), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02} h"

@@ -98,6 +98,7 @@ def connections(settings: Settings) -> dict[str, str]:
         "AIRFLOW_CONN_REDSTART_GIT": json.dumps({"conn_type": "generic", "host": str(settings.git_root)}),
         "AIRFLOW_VAR_REDSTART_STORAGE": f"file://{settings.storage}",
         "AIRFLOW_VAR_REDSTART_SOAK_SECONDS": str(settings.soak_seconds),
+        "AIRFLOW_VAR_REDSTART_LOOK_SECONDS": str(settings.look_every_seconds),
         "AIRFLOW_VAR_REDSTART_EVIDENCE": settings.evidence,
         # A connection with a role ignores its own endpoint for STS; the variable does not.
         "AWS_ENDPOINT_URL": settings.cloud_url,

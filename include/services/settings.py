@@ -15,6 +15,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 PROD_ACCOUNT = "123456789012"
 TEST_ACCOUNT = "210987654321"
+MOST_BETWEEN_LOOKS = 1800
+LEAST_LOOKED_AT = 120  # a quarter of a shorter soak is no evidence
 
 
 class Settings(BaseSettings):
@@ -34,7 +36,16 @@ class Settings(BaseSettings):
     traffic_rps: str = "us-east-1=150,us-west-2=100,eu-west-1=100"
     series_period_seconds: int = Field(5, ge=1, le=60)
     soak_seconds: int = 8 * 3600
+    look_seconds: int | None = Field(None, ge=0)
     evidence: str = "shipped"
+
+    @property
+    def look_every_seconds(self) -> int:
+        """How often a canary is judged before its soak ends: as set, else three times in a short soak, and never in
+        one too short for that (0)."""
+        if self.look_seconds is not None:
+            return self.look_seconds
+        return min(MOST_BETWEEN_LOOKS, self.soak_seconds // 4) if self.soak_seconds >= LEAST_LOOKED_AT else 0
 
     @property
     def cloud_url(self) -> str:

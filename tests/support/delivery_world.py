@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import numpy as np
 import pytest
 
 from include.adapters.artifact_store import Artifact
+from include.adapters.metric_store import PATIENCE_SECONDS, StoreHealth
 from include.apps import load_app
 from include.bake import BuildResult
 from include.canary import MetricGrid, MetricPairs
 from include.fleet import ClusterRef, Image
-from tests.support.canary_world import world as canary_pairs
+from tests.support.canary_world import world as canary_world
 from tests.support.fake_fleet import FakeFleet
 from tests.support.fake_workshop import FakeBox, FakeWorkshop
 from tests.support.git import Origin, make_origin
@@ -34,6 +36,27 @@ with tarfile.open(sys.argv[sys.argv.index("--out") + 1], "w:gz") as tar:
 TEST = "from app import VALUE\n\n\ndef test_value():\n    assert VALUE > 0\n"
 SOURCE = {"build.py": BUILD, "test_app.py": TEST, "app.py": "VALUE = 1\n"}
 CLUSTER = ("api", "main")
+
+
+@cache
+def canary_pairs(variant: str = "good") -> MetricPairs:
+    """A soak of 240 s; the same at every call."""
+    return canary_world(1, commit=variant)
+
+
+@cache
+def few_pairs(variant: str = "good") -> MetricPairs:
+    """The service's own series and a tenth of the others, for tests that judge often; `broken` takes three times as
+    long for everything, and fails a tenth of its requests."""
+    whole = canary_pairs("good" if variant == "broken" else variant)
+    rows = [row for row, name in enumerate(whole.names) if name.startswith("http.") or row % 10 == 0]
+    baseline, canary = whole.baseline[rows], whole.canary[rows].copy()
+    names = tuple(whole.names[row] for row in rows)
+    if variant == "broken":
+        canary[["latency" in name for name in names]] *= 3.0
+        for name in ("http.5xx", "http.exceptions"):
+            canary[names.index(name)] += np.ceil(canary[names.index("http.requests")] / 10)
+    return replace(whole, names=names, baseline=baseline, canary=canary)
 
 
 class Artifacts:
@@ -73,13 +96,20 @@ class Workshop(FakeWorkshop):
 
 @dataclass
 class Metrics:
-    """A metric store that holds `pairs` for whichever two groups it is asked for."""
+    """A metric store that holds `pairs` for whichever two groups it is asked for, from the first window's start on.
+
+    While `away` is set, that is what it answers.
+    """
 
     pairs: MetricPairs
+    away: Exception | None = None
+    health: StoreHealth = field(default_factory=StoreHealth)
     fetches: list[tuple[Sequence[str], datetime, datetime, int]] = field(default_factory=list)
     stats: dict[str, str] = field(default_factory=dict)
 
-    def discover(self, namespace: str, dimensions: Mapping[str, str]) -> list[str]:
+    def discover(
+        self, namespace: str, dimensions: Mapping[str, str], *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> list[str]:
         return list(self.pairs.names)
 
     def fetch(
@@ -91,11 +121,19 @@ class Metrics:
         end: datetime,
         step_seconds: int,
         stat: str | Callable[[str], str] = "Average",
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> MetricGrid:
+        if self.away is not None:
+            raise self.away
         self.fetches.append((tuple(scopes), start, end, step_seconds))
         self.stats = {name: stat if isinstance(stat, str) else stat(name) for name in names}
         order = [self.pairs.names.index(name) for name in names]
-        values = np.stack([self.pairs.baseline[order], self.pairs.canary[order]])
+        began = min(fetch[1] for fetch in self.fetches)
+        first, last = (int((moment - began).total_seconds() // step_seconds) for moment in (start, end))
+        if last > self.pairs.points:  # another canary, later
+            first, last = 0, last - first
+        values = np.stack([self.pairs.baseline[order], self.pairs.canary[order]])[:, :, first:last]
         return MetricGrid(tuple(names), tuple(scopes), start, step_seconds, values, {})
 
 
@@ -150,7 +188,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
         fleets=fleets,
         workshops={name: Workshop(name, box) for name in prod.region_names},
         artifacts=Artifacts(box),
-        metrics=Metrics(canary_pairs(1, commit=variant)),
+        metrics=Metrics(canary_pairs(variant)),
         storage=tmp_path / "storage",
     )
     hook = "redstart.hooks.fleet.FleetHook"

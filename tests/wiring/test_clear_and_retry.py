@@ -2,89 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.apps.delivery import Delivery
 from include.errors import RetryableError
 from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator
-from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
+from redstart.operators.canary import StopCanaryOperator
 from redstart.operators.gate import GateScoreOperator
 from redstart.operators.redblack import PushRedBlackOperator
 from redstart.operators.source import SelectCommitOperator
-from redstart.sensors.canary_analysis import CanaryAnalysisSensor, resolution
-from tests.support.canary_world import world as canary_pairs
-from tests.support.delivery_world import DeliveryWorld, make_world
+from redstart.sensors.canary_analysis import CanaryAnalysisSensor
+from redstart.sensors.soak_metrics import resolution
+from tests.support.delivery_world import DeliveryWorld, canary_pairs, make_world
 from tests.support.fake_fleet import Killed
+from tests.support.station_run import Run, Store
 
 REGION = "us-east-1"
-
-
-class Ti:
-    def __init__(self, results: dict[str, Any]) -> None:
-        self.results = results
-
-    def xcom_pull(self, *, task_ids: str) -> Any:
-        return self.results.get(task_ids)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.results[key] = value
-
-
-class Store(dict[str, Any]):
-    """A task's state store: outlives retries and clears."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-
-class Run:
-    """One run of the DAG, task by task: results as XComs, a state store per task."""
-
-    def __init__(
-        self, world: DeliveryWorld, run_id: str = "manual__2026-11-05T14:22:33+00:00", run_type: str = "manual"
-    ) -> None:
-        self.world, self.run_id, self.run_type = world, run_id, run_type
-        self.results: dict[str, Any] = {}
-        self.stores: dict[str, Store] = {}
-        self.form: dict[str, Any] = {}
-
-    def context(self, task_id: str = "") -> Any:
-        return {
-            "ti": Ti(self.results),
-            "run_id": self.run_id,
-            "dag_run": SimpleNamespace(run_type=self.run_type),
-            "params": self.form,
-            "task_state_store": self.stores.setdefault(task_id, Store()),
-        }
-
-    def do(self, task_id: str, kind: Callable[..., Any], **arguments: Any) -> Any:
-        task = kind(task_id=task_id.rpartition(".")[2], app="api", **arguments)
-        self.results[task_id] = task.execute(self.context(task_id))
-        return self.results[task_id]
-
-    def until_baked(self) -> None:
-        self.do("build.select_commit", SelectCommitOperator)
-        self.do("build.build_artifact", BuildArtifactOperator)
-        self.do("build.bake_image", BakeImageOperator)
-
-    def launch(self) -> Any:
-        self.do("canary.choose_baseline", ChooseBaselineOperator)
-        return self.do("canary.launch_canary", LaunchCanaryOperator)
-
-    def analyze(self) -> Any:
-        return self.do("canary.analyze_canary", CanaryAnalysisSensor)
-
-    def pass_time(self, until: str) -> None:
-        self.world.sleep((datetime.fromisoformat(until) - self.world.now()).total_seconds() + 30)
 
 
 @pytest.fixture
@@ -95,8 +35,25 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeliveryWorld:
 @pytest.fixture
 def run(world: DeliveryWorld) -> Run:
     started = Run(world)
+    started.given_images()
+    return started
+
+
+@pytest.fixture
+def built(world: DeliveryWorld) -> Run:
+    """A run that took every step to its images, rather than being given them."""
+    started = Run(world)
     started.until_baked()
     return started
+
+
+@pytest.fixture
+def judged(run: Run) -> Run:
+    """A run whose canary has come and gone."""
+    run.launch()
+    run.do("canary.stop_canary", StopCanaryOperator)
+    run.world.sleep(10)
+    return run
 
 
 def names(world: DeliveryWorld, role: str) -> list[str]:
@@ -115,18 +72,18 @@ def kill_at(world: DeliveryWorld, call: str) -> None:
     world.fleets[REGION].hook = hook
 
 
-def test_commit_is_built_once(run: Run) -> None:
-    first = run.results["build.build_artifact"]
-    again = run.do("build.build_artifact", BuildArtifactOperator)
-    assert run.world.artifacts.builds == 1
+def test_commit_is_built_once(built: Run) -> None:
+    first = built.results["build.build_artifact"]
+    again = built.do("build.build_artifact", BuildArtifactOperator)
+    assert built.world.artifacts.builds == 1
     assert (again["sha256"], again["is_reused"]) == (first["sha256"], True)
 
 
-def test_image_is_found_and_only_missing_copies_are_made(run: Run) -> None:
-    images = run.results["build.bake_image"]["images"]
-    run.world.workshops["eu-west-1"].images.clear()
-    assert run.do("build.bake_image", BakeImageOperator)["images"] == images
-    assert run.world.workshops[REGION].launched == 1
+def test_image_is_found_and_only_missing_copies_are_made(built: Run) -> None:
+    images = built.results["build.bake_image"]["images"]
+    built.world.workshops["eu-west-1"].images.clear()
+    assert built.do("build.bake_image", BakeImageOperator)["images"] == images
+    assert built.world.workshops[REGION].launched == 1
 
 
 def test_retried_launch_adopts_the_pair_and_keeps_the_end(run: Run) -> None:
@@ -181,17 +138,11 @@ def test_teardown_is_done_however_often_and_spares_other_runs(run: Run) -> None:
     assert names(run.world, "canary") == []
 
 
-def deferral(run: Run) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as caught:
-        run.analyze()
-    return caught.value
-
-
 def test_soak_retried_waits_for_the_same_end(run: Run) -> None:
     soak = run.launch()
-    first = deferral(run)
+    first = run.deferral()
     run.world.sleep(100)
-    second = deferral(run)
+    second = run.deferral()
     expected = datetime.fromisoformat(soak["soak_end"]).timestamp() + 10
     assert first.trigger.serialize() == second.trigger.serialize()
     assert first.trigger.serialize()[1]["end_epoch"] == expected
@@ -212,19 +163,19 @@ def test_soak_that_is_over_is_judged_without_waiting_and_fetched_once(run: Run) 
 
 
 def test_resumed_sensor_judges_as_one_that_never_slept(run: Run) -> None:
-    soak = run.launch()
+    run.pass_time(run.launch()["soak_end"])
     sensor = CanaryAnalysisSensor(task_id="analyze_canary", app="api")
-    resumed = sensor.resume_execution("analyze", {"event": {"schema": 1, "end_epoch": 0}}, run.context())
-    run.pass_time(soak["soak_end"])
+    event = {"event": {"schema": 1, "end_epoch": 0}}
+    resumed = sensor.resume_execution("analyze", event, run.context("canary.analyze_canary"))
     assert resumed == run.analyze()
 
 
 def test_gate_judges_the_kept_data_again(run: Run) -> None:
     run.pass_time(run.launch()["soak_end"])
-    run.world.metrics.pairs = canary_pairs(1, commit="errors")
+    run.world.metrics.pairs = canary_pairs("errors")
     run.analyze()
     run.do("canary.stop_canary", StopCanaryOperator)
-    run.world.metrics.pairs = canary_pairs(1)
+    run.world.metrics.pairs = canary_pairs()
     for _ in range(2):
         with pytest.raises(AirflowFailException, match=r"no-go(.|\n)*critical(.|\n)*report\.html"):
             run.do("gate_score", GateScoreOperator)
@@ -251,37 +202,37 @@ def test_evidence_of_one_commit_never_speaks_for_another(run: Run) -> None:
     second = run.launch()
     assert second["image"] == "ami-new"
     assert names(run.world, "canary") == [second["canary"]]
-    deferral(run)
+    run.deferral()
 
 
-def test_push_killed_anywhere_goes_on(run: Run) -> None:
+def test_push_killed_anywhere_goes_on(judged: Run) -> None:
     for call in ("create_auto_scaling_group", "modify_listener", "suspend_processes"):
-        kill_at(run.world, call)
+        kill_at(judged.world, call)
         with pytest.raises(Killed):
-            run.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    done = run.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    assert run.world.serving()[REGION] == {run.world.commit}
-    assert run.do("push.push_red_black", PushRedBlackOperator, region=REGION)["group"] == done["group"]
-    assert len(names(run.world, "main")) == 2
+            judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+    done = judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+    assert judged.world.serving()[REGION] == {judged.world.commit}
+    assert judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)["group"] == done["group"]
+    assert len(names(judged.world, "main")) == 2
 
 
-def test_region_waits_for_the_one_before_it(run: Run) -> None:
+def test_region_waits_for_the_one_before_it(judged: Run) -> None:
     with pytest.raises(RetryableError, match="us-east-1 comes before us-west-2"):
-        run.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
-    run.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    run.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
-    assert run.world.serving()["us-west-2"] == {run.world.commit}
+        judged.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
+    judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+    judged.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
+    assert judged.world.serving()["us-west-2"] == {judged.world.commit}
 
 
-def test_task_that_was_given_up_stops_before_it_acts(run: Run) -> None:
+def test_task_that_was_given_up_stops_before_it_acts(judged: Run) -> None:
     class GivenUp(Store):
         def set(self, key: str, value: Any) -> None:
             raise BrokenPipeError
 
-    run.stores["push.push_red_black"] = GivenUp()
+    judged.stores["push.push_red_black"] = GivenUp()
     with pytest.raises(BrokenPipeError):
-        run.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    assert names(run.world, "main") == ["api-main-v000"]
+        judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+    assert names(judged.world, "main") == ["api-main-v000"]
 
 
 def test_commit_that_is_not_on_prod_is_refused(run: Run) -> None:
@@ -313,7 +264,7 @@ def test_counts_are_fetched_as_sums_and_levels_as_averages(run: Run) -> None:
 def stop_content(run: Run) -> None:
     """A canary that ends as no-go."""
     run.pass_time(run.launch()["soak_end"])
-    run.world.metrics.pairs = canary_pairs(1, commit="errors")
+    run.world.metrics.pairs = canary_pairs("errors")
     run.analyze()
     run.do("canary.stop_canary", StopCanaryOperator)
     with pytest.raises(AirflowFailException, match="no-go"):
@@ -326,18 +277,18 @@ def select(run: Run, run_id: str, run_type: str) -> Any:
     return later
 
 
-def test_stopped_content_is_tried_again_only_by_a_person(run: Run) -> None:
-    stop_content(run)
+def test_stopped_content_is_tried_again_only_by_a_person(built: Run) -> None:
+    stop_content(built)
     for run_type in ("asset_triggered", "scheduled"):
         with pytest.raises(AirflowSkipException, match=r"a canary stopped(.|\n)*report\.html"):
-            select(run, f"{run_type}__1", run_type)
-    assert select(run, "manual__2", "manual").results["build.select_commit"]["commit"] == run.world.commit
-    stopped = (run.world.origin.work / "app.py").read_text()
-    run.world.origin.commit("prod", {"app.py": "VALUE = 5\n"})
-    select(run, "asset_triggered__3", "asset_triggered")
-    run.world.origin.commit("prod", {"app.py": stopped}, "the stopped content under another commit")
+            select(built, f"{run_type}__1", run_type)
+    assert select(built, "manual__2", "manual").results["build.select_commit"]["commit"] == built.world.commit
+    stopped = (built.world.origin.work / "app.py").read_text()
+    built.world.origin.commit("prod", {"app.py": "VALUE = 5\n"})
+    select(built, "asset_triggered__3", "asset_triggered")
+    built.world.origin.commit("prod", {"app.py": stopped}, "the stopped content under another commit")
     with pytest.raises(AirflowSkipException, match="a canary stopped"):
-        select(run, "asset_triggered__4", "asset_triggered")
+        select(built, "asset_triggered__4", "asset_triggered")
 
 
 def test_cleared_run_tries_the_content_again_that_it_stopped(world: DeliveryWorld) -> None:
@@ -353,32 +304,32 @@ def test_go_after_a_no_go_lifts_the_stop(run: Run) -> None:
     again = select(run, "manual__2", "manual")
     again.until_baked()
     again.pass_time(again.launch()["soak_end"])
-    run.world.metrics.pairs = canary_pairs(1)
+    run.world.metrics.pairs = canary_pairs()
     again.analyze()
     assert again.do("gate_score", GateScoreOperator)["go"]
     select(run, "asset_triggered__4", "asset_triggered")
 
 
-def test_push_that_comes_to_no_end_is_left_to_a_person(run: Run) -> None:
+def test_push_that_comes_to_no_end_is_left_to_a_person(judged: Run) -> None:
     class Waiting(PushRedBlackOperator):
         def goal(self, context: Any) -> Any:
             return replace(super().goal(context), launch_within_seconds=1e9)
 
-    run.world.fleets[REGION].broken_images = {run.results["build.bake_image"]["images"][REGION]}
+    judged.world.fleets[REGION].broken_images = {judged.results["build.bake_image"]["images"][REGION]}
     with pytest.raises(AirflowFailException, match=r"after 3600 s; last: wait until api-main-v001 is healthy"):
-        run.do("push.push_red_black", Waiting, region=REGION)
-    assert run.world.serving()[REGION] == {""}
+        judged.do("push.push_red_black", Waiting, region=REGION)
+    assert judged.world.serving()[REGION] == {""}
 
 
-def test_every_station_keeps_an_account_for_its_link(run: Run) -> None:
-    run.launch()
-    run.launch()
-    run.do("canary.stop_canary", StopCanaryOperator)
-    folder = next((run.world.storage / "stations" / "api").iterdir())
+def test_every_station_keeps_an_account_for_its_link(built: Run) -> None:
+    built.launch()
+    built.launch()
+    built.do("canary.stop_canary", StopCanaryOperator)
+    folder = next((built.world.storage / "stations" / "api").iterdir())
     text = {path.stem: path.read_text() for path in folder.iterdir()}
     assert set(text) == {"select_commit", "choose_baseline", "bake_image", "launch_canary", "stop_canary"}
-    assert run.world.commit in text["select_commit"]
-    assert run.results["build.bake_image"]["images"]["eu-west-1"] in text["bake_image"]
+    assert built.world.commit in text["select_commit"]
+    assert built.results["build.bake_image"]["images"]["eu-west-1"] in text["bake_image"]
     assert text["launch_canary"].count("canary   api-main-canary") == 2, "a retry adds to what the try before told"
 
 

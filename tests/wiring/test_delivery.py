@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.triggers.base import TriggerEvent
 
 from include.apps.delivery import run_key
+from redstart.cli.airflow_api import AirflowApi
+from redstart.cli.approving import approve_refusal, clear_gate
+from redstart.operators import clock
+from redstart.triggers.canary_soak import CanarySoakTrigger
 from tests.conftest import ROOT
 from tests.support.delivery_world import DeliveryWorld, make_world
 
 Run = Callable[..., dict[str, str]]
+
+
+async def pass_the_soak(trigger: CanarySoakTrigger) -> AsyncIterator[TriggerEvent]:
+    """The world's clock goes to the moment that is waited for; the real one has other tests."""
+    left = trigger.end_epoch - clock.now().timestamp()
+    clock.sleep(left + 1)
+    yield TriggerEvent({"schema": trigger.schema, "end_epoch": trigger.end_epoch})
 
 
 @pytest.fixture
@@ -23,8 +35,7 @@ def run(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     from airflow.utils.session import create_session
 
     monkeypatch.setattr("redstart.operators.redblack.WAIT_SECONDS", 0.1)
-    # The soak's hours belong to its own tests.
-    monkeypatch.setattr("redstart.sensors.canary_analysis.CanaryAnalysisSensor.judged_from", lambda self, soak: 0.0)
+    monkeypatch.setattr("redstart.triggers.canary_soak.CanarySoakTrigger.run", pass_the_soak)
     with create_session() as session:
         DagBundlesManager().sync_bundles_to_db(session=session)
     bag = DagBag(str(ROOT / "dags"))
@@ -38,7 +49,32 @@ def run(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         deliver.run = done  # type: ignore[attr-defined]
         return {"run": str(done.state), **states}
 
+    deliver.dag = bag.dags["api_prod"]  # type: ignore[attr-defined]
     return deliver
+
+
+def go_on(run: Any) -> str:
+    """Run what was cleared to its end, as `dag.test` runs a new run; the run's state."""
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk.definitions.dag import _run_task
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(DagRun).where(DagRun.run_id == run.run.run_id)).one()
+        found.dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(run.dag))
+        found.state = "running"
+        while found.state == "running":
+            session.expire_all()
+            ready, _ = found.update_state(session=session)
+            for ti in ready:
+                ti.try_number += 1
+                ti.state = "scheduled"
+            session.commit()
+            for ti in ready:
+                _run_task(ti=ti, task=run.dag.task_dict[ti.task_id], run_triggerer=True)
+        return str(found.state)
 
 
 def result(run: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
@@ -89,7 +125,33 @@ def test_bad_commit_ends_at_the_gate_and_production_is_untouched(
     world.sleep(10)
     assert world.roles("us-east-1") == ["main"]
     folder = world.storage / "canaries" / "api" / run_key(run.run.run_id)  # type: ignore[attr-defined]
-    assert {path.name for path in folder.iterdir()} == {"pair.npz", "verdict.json", "report.html"}
+    assert {path.name for path in folder.iterdir()} == {
+        "pair.npz",
+        "settings.json",
+        "verdict.json",
+        "report.html",
+        "looks.json",
+        "refusal.json",
+    }
+
+
+def test_refused_canary_goes_on_when_an_operator_approves_it_from_the_command_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: Any, login: Any
+) -> None:
+    world = make_world(tmp_path, monkeypatch, variant="errors")
+    assert run()["gate_score"] == "failed"
+    monkeypatch.setattr(AirflowApi, "_log_in", lambda api: None)
+    api = AirflowApi("http://127.0.0.1", "oncall", "")
+    api._client = pages
+    monkeypatch.setitem(pages.headers, "Authorization", login("op")["Authorization"])
+    run_id = run.run.run_id  # type: ignore[attr-defined]
+    approved = approve_refusal(api, "api", run_id, "The errors are those of the load test.")
+    assert approved.sentence.endswith("is approved by the op")
+    cleared = clear_gate(api, approved.refusal)
+    assert cleared == 4, "the gate, the order of the regions, the push, the end: no canary"
+    assert go_on(run) == "success"
+    assert "approved below the threshold by the op (role op)" in result(run, "gate_score")["reasons"][0]
+    assert all(serving == {world.commit} for serving in world.serving().values())
 
 
 def test_canary_that_never_comes_up_is_taken_down(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +25,11 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def client(airflow_db: Path) -> Iterator[Any]:
-    """The pages, mounted as Airflow mounts them (once: it takes seconds); `.login` gives headers of a viewer."""
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    app = create_app()
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        from airflow.api_fastapi.app import get_auth_manager
-        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
-        token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer"))
-        client.login = {"Authorization": f"Bearer {token}"}
-        yield client
+@pytest.fixture
+def client(pages: Any, login: Any) -> Any:
+    """The pages; `.login` gives headers of a viewer."""
+    pages.login = login("viewer")
+    return pages
 
 
 def test_reports_want_a_login(client: Any) -> None:

@@ -91,6 +91,10 @@ class AirflowApi:
         body = self._get(path, map_index=task.map_index, full_content="true")
         return [said for line in body["content"] for said in _said(line)]
 
+    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Any request below Airflow's address, logged in; the answer whatever its status."""
+        return self._request(method, path, **arguments)
+
     def _get(self, path: str, **params: Any) -> Any:
         response = self._request("GET", path, params=params)
         response.raise_for_status()

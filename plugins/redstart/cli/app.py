@@ -20,6 +20,9 @@ from include.services.airflow_env import airflow_environment
 from include.services.home import Home
 from include.services.settings import REGIONS, Settings
 from include.services.stack import answers, read_settings
+from redstart.cli.approving import approve
+from redstart.cli.backtesting import backtest
+from redstart.cli.judging import judge, serve_judge
 from redstart.cli.stack_process import StackProcess
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
@@ -196,3 +199,7 @@ def _good_news(variant: str) -> str:
     if variant == "good":
         return "The commit runs in every region, and no request failed."
     return "The canary stopped the commit; production never saw it."
+
+
+for command in (judge, serve_judge, backtest, approve):
+    app.command()(command)

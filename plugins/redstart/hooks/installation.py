@@ -1,4 +1,4 @@
-"""What one installation sets for all its applications, as Airflow Variables: where results are kept, and its soak."""
+"""What one installation sets for all its applications, as Airflow Variables: where results are kept, soak, looks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 STORAGE = "redstart_storage"
 SOAK = "redstart_soak_seconds"
+LOOK = "redstart_look_seconds"
 EVIDENCE = "redstart_evidence"
 MOST_KEPT = 256 * 1024
 
 
 class InstallationHook(BaseHook):
-    """Variables `redstart_storage` (file:///... or s3://...), `redstart_soak_seconds`, `redstart_evidence`."""
+    """Variables `redstart_storage` (file:///... or s3://...), `redstart_soak_seconds`, `redstart_look_seconds`,
+    `redstart_evidence`."""
 
     def soak_seconds(self) -> int | None:
         """The installation's soak where the form says none; None = the application's own."""
-        found = _variable(SOAK)
-        if found is None:
-            return None
-        if not found.isdigit() or int(found) < 1:
-            raise ConfigError("must be whole seconds", source="variable", key=SOAK, value=found)
-        return int(found)
+        return _whole_seconds(SOAK, least=1)
+
+    def look_seconds(self) -> int | None:
+        """How often this installation judges during the soak (0: never); None = as the application says."""
+        return _whole_seconds(LOOK, least=0)
 
     def evidence(self) -> str:
         """The name of the judge's evidence setting."""
@@ -61,6 +62,10 @@ class ResultStore:
         earlier = self.read(name)[-MOST_KEPT:] if self.has(name) else b""
         self.write(name, earlier + content)
 
+    def delete(self, name: str) -> None:
+        """What is not there stays so."""
+        self._path(name).unlink(missing_ok=True)
+
     def read(self, name: str) -> bytes:
         """RefusedError when there is no such file."""
         path = self._path(name)
@@ -84,3 +89,12 @@ def _variable(key: str) -> str | None:
 
     found = Variable.get(key, default=None)
     return str(found).strip() or None if found is not None else None
+
+
+def _whole_seconds(key: str, *, least: int) -> int | None:
+    found = _variable(key)
+    if found is None:
+        return None
+    if not found.isdigit() or int(found) < least:
+        raise ConfigError(f"must be whole seconds, at least {least}", source="variable", key=key, value=found)
+    return int(found)

@@ -12,7 +12,16 @@ from include.fleet import ClusterView
 from include.fleet.tags import SOAK_END
 from redstart.operators import clock
 from redstart.operators.drive import Fenced
-from redstart.operators.station import CHOOSE_BASELINE, StationOperator, fence, image_in, key_of_run, result_of
+from redstart.operators.production import images_of, is_same_production, recorded_images
+from redstart.operators.station import (
+    BAKE_IMAGE,
+    CHOOSE_BASELINE,
+    StationOperator,
+    fence,
+    image_in,
+    key_of_run,
+    result_of,
+)
 from redstart.ui.links import BaselineLink, CanaryGroupsLink, TeardownLogLink
 
 if TYPE_CHECKING:
@@ -24,12 +33,14 @@ SOAK_KEY = "soak"
 
 
 class ChooseBaselineOperator(StationOperator):
-    """Say what the new version is compared with: the group that takes most of the canary region's traffic now.
+    """Say what the new version is compared with: the group that takes most of the canary region's traffic now. And
+    what serves in every region of this run: the verdict holds for that.
 
     Also the setup that makes sure of the teardown: Airflow runs a teardown when one of its setups has succeeded, so
     that a launch which fails half-way is taken down as well.
 
-    **Retry and clear**: looks again.
+    **Retry and clear**: looks again. If what serves is something else by then, clearing this with everything after it
+    has the new version judged again, in a soak of its own.
     """
 
     operator_extra_links = (BaselineLink(),)
@@ -38,8 +49,10 @@ class ChooseBaselineOperator(StationOperator):
     def deliver(self, context: Context) -> dict[str, Any]:
         from include.redblack import Build, enabled_groups
 
-        region = self.selected(context).canary_region
-        view = self.view(region)
+        delivery = self.selected(context)
+        region = delivery.canary_region
+        views = {name: self.view(name) for name in delivery.regions}
+        view = views[region]
         running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
         if running is None:
             raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
@@ -47,7 +60,11 @@ class ChooseBaselineOperator(StationOperator):
             build = Build.of_group(running)
             what = f"{build.version or 'unknown version'}, {build.image_id}"
             account.note(f"{running.name} in {region} ({what}) with {running.healthy_count} healthy instances")
-        return {"schema": 1, "region": region, "group": running.name, "build": asdict(build)}
+            production = {name: images_of(found) for name, found in views.items()}
+            for name, images in production.items():
+                account.note(f"{name} serves {', '.join(images) or 'nothing'}")
+        chosen = {"schema": 1, "region": region, "group": running.name, "build": asdict(build)}
+        return {**chosen, "production": production}
 
 
 class LaunchCanaryOperator(StationOperator):
@@ -57,7 +74,8 @@ class LaunchCanaryOperator(StationOperator):
 
     **Retry**: a pair of this run is adopted, half-made ones are completed; a foreign one is replaced.
     **Clear**: during the soak the pair is adopted, or replaced if it is gone; the end stays where it was, and the
-    judge sees only the time that the new pair served. After the soak nothing is launched.
+    judge sees only the time that the new pair served. After the soak nothing is launched; unless choose_baseline was
+    cleared too and found another version in production: that is another pair, with a soak of its own.
     """
 
     operator_extra_links = (CanaryGroupsLink(),)
@@ -69,8 +87,10 @@ class LaunchCanaryOperator(StationOperator):
         region = self.selected(context).canary_region
         store = context.get("task_state_store")
         earlier = store.get(SOAK_KEY) if store is not None else None
-        if earlier and earlier["image"] != image_in(context, region):
-            earlier = None  # a cleared run with another commit: a soak of its own
+        chosen = result_of(context, CHOOSE_BASELINE)
+        images = result_of(context, BAKE_IMAGE)["images"]
+        if earlier and (earlier["image"] != images.get(region) or not is_same_production(earlier, chosen, images)):
+            earlier = None  # a cleared run with another commit, or another version in production
         if earlier and datetime.fromisoformat(earlier["soak_end"]) <= clock.now():
             self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
             return dict(earlier)
@@ -78,7 +98,8 @@ class LaunchCanaryOperator(StationOperator):
         goal = self.goal(context)
         with self.told(context) as account:
             account.follow(drive_canary(fleet, goal, clock.now), limit_seconds=2 * goal.launch_within_seconds)
-            soak = describe_soak(fleet.view_cluster(goal.cluster), goal, earlier)
+            found = describe_soak(fleet.view_cluster(goal.cluster), goal, earlier)
+            soak = {**found, "production": recorded_images(chosen)}
             account.note(f"canary   {soak['canary']} in {region}: {goal.canary.version}, {soak['image']}")
             account.note(
                 f"baseline {soak['baseline']} in {region}: {soak['baseline_version']}, {soak['baseline_image']}"

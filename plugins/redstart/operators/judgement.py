@@ -1,80 +1,99 @@
-"""A canary's data, judged and kept: pair.npz is the evidence, verdict.json and report.html are made from it.
+"""A canary's data, judged: how, what the gate makes of it, and what is kept of it.
 
 Judge and renderer are imported by the calls: they need numpy and scipy, which no DAG file may load.
 """
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.apps import App, read_fragment
 from include.apps.delivery import Delivery
-from redstart.ui.links import canary_file, report_url
+from redstart.operators.canary_files import PAIR, REPORT, SETTINGS, VERDICT, CanaryFiles
 
 if TYPE_CHECKING:
     from include.canary import GateDecision, JudgeConfig, MetricPairs, Verdict
-    from redstart.hooks.installation import ResultStore
+    from include.canary.looks import Look
 
-PAIR, VERDICT, REPORT = "pair.npz", "verdict.json", "report.html"
+# What pairs carry along, beside the images and groups: the window that they are of, and how many looks its soak had.
+SOAK_START, SOAK_END, JUDGED_UNTIL, LOOKS_PLANNED = "soak_start", "soak_end", "judged_until", "looks_planned"
 
 
-class CanaryRecord:
-    """The kept files of one delivery's canary; `app` says how it is judged, `evidence` with which evidence setting."""
+@dataclass(frozen=True)
+class Judgement:
+    """What was judged, by which settings, and what came of it."""
 
-    def __init__(self, results: ResultStore, app: App, delivery: Delivery, evidence: str) -> None:
-        self._results, self._app, self._delivery, self._evidence = results, app, delivery, evidence
+    pairs: MetricPairs
+    config: JudgeConfig
+    verdict: Verdict
+    decision: GateDecision
 
-    def keep_pairs(self, pairs: MetricPairs) -> None:
-        buffer = io.BytesIO()
-        pairs.to_npz(buffer)
-        self._results.write(self._name(PAIR), buffer.getvalue())
 
-    def find_pairs(self, image: str) -> MetricPairs | None:
-        """What was kept of a canary of `image`. A cleared run may carry another commit: its data says nothing of it."""
-        from include.canary import MetricPairs
+class CanaryJudge:
+    """Judges the canary of one delivery; `app` says how, `evidence` with which evidence setting."""
 
-        if not self._results.has(self._name(PAIR)):
-            return None
-        pairs = MetricPairs.from_npz(io.BytesIO(self._results.read(self._name(PAIR))))
-        return pairs if pairs.metadata.get("image") == image else None
+    def __init__(self, files: CanaryFiles, app: App, delivery: Delivery, evidence: str) -> None:
+        self.files = files
+        self._app, self._delivery, self._evidence = app, delivery, evidence
 
-    def judge(self, pairs: MetricPairs) -> tuple[Verdict, GateDecision]:
-        """Judge by today's settings; verdict and report are kept, over any earlier ones."""
-        from include.canary import Thresholds, decide, verdict_json
+    def judge(self, pairs: MetricPairs) -> Judgement:
+        """Judge by today's settings; a window that ends before its soak does, as one of several looks."""
+        from include.canary import Thresholds, decide
         from include.canary.judge import judge
-        from include.reports.canary import render_canary_report
+        from include.canary.looks import for_look
 
         prod = self._app.prod
         config = judge_settings(self._app).with_evidence(self._evidence)
         # A long soak is read at a coarser step than the one that the settings are written for.
         config = config.with_point(pairs.step_seconds, written_for_seconds=prod.canary.series_period_seconds)
+        if not is_whole(pairs):
+            config = for_look(config, int(pairs.metadata.get(LOOKS_PLANNED, 1)))
         thresholds = Thresholds(go=prod.gate_threshold, marginal=min(75.0, prod.gate_threshold))
         verdict = judge(config, thresholds, pairs)
-        decision = decide(verdict, prod.gate_threshold)
-        self._results.write(self._name(VERDICT), json.dumps(verdict_json(verdict), indent=1).encode())
-        page = render_canary_report(verdict, pairs, decision, self._context())
-        self._results.write(self._name(REPORT), page.encode())
-        return verdict, decision
+        return Judgement(pairs, config, verdict, decide(verdict, prod.gate_threshold))
 
-    def summary(self, verdict: Verdict, decision: GateDecision) -> dict[str, Any]:
-        """What goes into XCom: small, versioned, with the way to the rest."""
-        judged = sum(metric.label.is_judged and not metric.muted for metric in verdict.metrics)
+    def conclude(self, judgement: Judgement) -> GateDecision:
+        """The gate's decision on what a soak left behind, its end or an early stop."""
+        from include.canary.gate import end_early
+
+        about = judgement.pairs.metadata
+        if is_whole(judgement.pairs):
+            return judgement.decision
+        start, end, until = (datetime.fromisoformat(about[key]) for key in (SOAK_START, SOAK_END, JUDGED_UNTIL))
+        return end_early(judgement.decision, until - start, end - start)
+
+    def keep(self, judgement: Judgement, decision: GateDecision, history: Sequence[Look]) -> None:
+        """Write verdict, settings and report, over any earlier ones."""
+        from include.canary import verdict_json
+        from include.canary.recording import settings_json
+        from include.reports.canary import render_canary_report
+
+        verdict = judgement.verdict
+        self.files.write_json(VERDICT, verdict_json(verdict))
+        self.files.write_json(SETTINGS, settings_json(judgement.config, verdict.thresholds))
+        page = render_canary_report(verdict, judgement.pairs, decision, self._context(), history)
+        self.files.write_text(REPORT, page)
+
+    def summary(self, verdict: Verdict | None, decision: GateDecision) -> dict[str, Any]:
+        """What goes into XCom: small, versioned, with the way to the rest. Without a verdict nothing was judged."""
+        metrics = () if verdict is None else verdict.metrics
+        counts = {} if verdict is None else verdict.counts
         return {
             "schema": 1,
-            "score": round(verdict.score, 2),
-            "classification": verdict.classification,
+            "score": 0.0 if verdict is None else round(verdict.score, 2),
+            "classification": "unknown" if verdict is None else verdict.classification,
             "outcome": decision.outcome,
             "go": decision.go,
             "reasons": list(decision.reasons),
-            "judged": judged,
-            "metrics": len(verdict.metrics),
-            "counts": {str(label): count for label, count in verdict.counts.items() if count},
-            "pairs": self._name(PAIR),
-            "verdict": self._name(VERDICT),
-            "report": report_url(self._name(REPORT)),
+            "judged": sum(metric.label.is_judged and not metric.muted for metric in metrics),
+            "metrics": len(metrics),
+            "counts": {str(label): count for label, count in counts.items() if count},
+            "pairs": self.files.name(PAIR),
+            "verdict": self.files.name(VERDICT),
+            "report": self.files.report_url,
         }
 
     def _context(self) -> dict[str, str]:
@@ -88,8 +107,11 @@ class CanaryRecord:
             "run": delivery.run_key,
         }
 
-    def _name(self, name: str) -> str:
-        return canary_file(self._app.name, self._delivery.run_key, name)
+
+def is_whole(pairs: MetricPairs) -> bool:
+    """Whether the pairs are of a whole soak, rather than of one that was stopped early, or still goes on."""
+    about = pairs.metadata
+    return about.get(JUDGED_UNTIL, about.get(SOAK_END)) == about.get(SOAK_END)
 
 
 def judge_settings(app: App) -> JudgeConfig:
@@ -98,35 +120,6 @@ def judge_settings(app: App) -> JudgeConfig:
 
     text, source = read_fragment(app.prod.canary.judge_file)
     return parse_judge_config(text, source=source)
-
-
-class StoppedContent:
-    """Which contents (git trees) of an application a canary has stopped: one small file each."""
-
-    def __init__(self, results: ResultStore, app: str) -> None:
-        self._results, self._app = results, app
-
-    def note(self, delivery: Delivery, summary: Mapping[str, Any]) -> None:
-        """Keep that the delivery's content was a no-go, or that it is a go after all; the latest word stands."""
-        if summary["go"] and self.find(delivery.tree) is None:
-            return
-        word = {
-            "schema": 1,
-            "run": delivery.run_key,
-            "commit": delivery.commit,
-            "report": summary["report"],
-            "go": summary["go"],
-        }
-        self._results.write(self._name(delivery.tree), json.dumps(word).encode())
-
-    def find(self, tree: str) -> dict[str, Any] | None:
-        """The last no-go of this content; None where there was none, or a go since."""
-        name = self._name(tree)
-        word = dict(json.loads(self._results.read(name))) if self._results.has(name) else None
-        return None if word is None or word.get("go") else word
-
-    def _name(self, tree: str) -> str:
-        return f"stopped/{self._app}/{tree}.json"
 
 
 def sentence_of(summary: Mapping[str, Any]) -> str:

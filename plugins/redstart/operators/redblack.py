@@ -10,8 +10,9 @@ from include.apps import load_app
 from include.errors import RetryableError
 from redstart.operators import clock
 from redstart.operators.drive import Fenced
+from redstart.operators.production import refuse_if_changed
 from redstart.operators.source import live_commits
-from redstart.operators.station import StationOperator, fence, image_in, key_of_run
+from redstart.operators.station import LAUNCH_CANARY, StationOperator, fence, image_in, key_of_run, result_of
 from redstart.ui.links import PushLogLink, push_file
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class PushRedBlackOperator(StationOperator):
 
     Regions go one after another; one whose predecessor does not serve the commit waits, and gives up in the end.
     A push that fails is rolled back before this task fails. One that comes to no end in the settings' time is left
-    as it is, and the error says what it waits for.
+    as it is, and the error says what it waits for. A region that serves neither what it served when the baseline was
+    chosen nor the new version is refused: the verdict does not hold for it.
 
     **Retry and clear**: nothing is remembered but what the groups themselves say: a push that was interrupted
     anywhere goes on there, or goes on rolling back. A region that already serves the commit has nothing to do.
@@ -53,6 +55,9 @@ class PushRedBlackOperator(StationOperator):
         # What the UI shows instead of the mapped index.
         context["region"] = self.region
         self.wait_for_earlier_regions(self.selected(context))
+        # Here, not in the gate alone: hours may lie between the two, and the regions before this one.
+        image = image_in(context, self.region)
+        refuse_if_changed(self.view(self.region), result_of(context, LAUNCH_CANARY), image)
         limit = self.application.prod.push.timeout_seconds
         fleet = Fenced(self.fleet(self.region), fence(context))
         with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:

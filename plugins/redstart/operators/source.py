@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.apps.delivery import Delivery, choose_canary_region, order_regions, word_if_live
 from include.errors import RefusedError
 from include.fleet import ClusterView
-from redstart.operators.judgement import StoppedContent
 from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.stopped import StoppedContent
 from redstart.ui.links import CommitLink, MergeLink
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""The soak and its judgement: hours without a worker, then minutes with one."""
+"""The soak and its judgements: hours without a worker, then minutes with one."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,34 +9,37 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 
 from include.apps import load_app
-from redstart.hooks.fleet import FleetHook
+from include.canary.looks import LookPlan
 from redstart.hooks.installation import InstallationHook
 from redstart.operators import clock
-from redstart.operators.judgement import CanaryRecord, judge_settings, sentence_of
+from redstart.operators.canary_files import CanaryFiles
+from redstart.operators.judgement import SOAK_END, SOAK_START, CanaryJudge
 from redstart.operators.outcome import translated, with_defaults
-from redstart.operators.station import LAUNCH_CANARY, result_of, selected
+from redstart.operators.station import LAUNCH_CANARY, key_of_run, result_of, selected
+from redstart.sensors.soak import Soak
+from redstart.sensors.soak_metrics import SoakMetrics
 from redstart.triggers.canary_soak import CanarySoakTrigger
 from redstart.ui.links import CanaryReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.canary import MetricPairs
-
 GRACE = timedelta(hours=1)
-GROUP_DIMENSION = "AutoScalingGroupName"
-FINE_SECONDS = 2.9 * 3600
 
 
 class CanaryAnalysisSensor(BaseSensorOperator):
-    """Wait for the end of the soak without holding a worker, then fetch both groups' metrics and judge them.
+    """Judge the canary at intervals during its soak and at its end, without holding a worker in between.
 
-    The end is a moment, written down when canary and baseline began to take traffic. The verdict is a result, not
-    a failure: the gate decides.
+    All moments follow from the soak's start and end, which were written down when canary and baseline began to take
+    traffic. The verdict is a result, not a failure: the gate decides. A look that finds a critical metric deviating,
+    or a score below marginal, ends the soak early. A metric store that does not answer at a look costs that look; at
+    the end it is asked again, and if it stays away the gate says so.
 
-    **Retry**: the same end; if it has passed, judges at once. Data once kept is judged again, not fetched again.
-    **Clear**: the same end as well. Airflow clears launch_canary and stop_canary with it: a canary that still runs
-    is adopted; one whose soak is over is not launched again, its kept data is judged.
+    **Retry**: the same moments; looks that were taken are not taken again. Data once kept is judged again, not
+    fetched again.
+    **Clear**: the same moments as well. Airflow clears launch_canary and stop_canary with it: a canary that still runs
+    is adopted; one whose soak is over is not launched again, its kept data is judged. After a look has ended the
+    soak, a judge setting that was wrong may be corrected first: the soak then goes on to its end, with a new pair.
     """
 
     operator_extra_links = (CanaryReportLink(),)
@@ -49,64 +51,47 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         self.app = app
 
     def execute(self, context: Context) -> Any:
+        return self.analyze(context)
+
+    def analyze(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Judge what is due, on a worker, and wait for the next moment; also where a wait of old comes back to."""
+        del event  # only says that a time has come; the moments are the launch's
         with translated():
-            soak = result_of(context, LAUNCH_CANARY)
-            end = self.judged_from(soak)
-        left = end - clock.now().timestamp()
-        if left <= 0:
-            return self.analyze(context, {"end_epoch": end})
-        self.log.info("%s and %s soak until %s", soak["canary"], soak["baseline"], soak["soak_end"])
-        trigger = CanarySoakTrigger(end_epoch=end, subject=f"{soak['canary']} in {soak['region']}")
-        return self.defer(trigger=trigger, method_name="analyze", timeout=timedelta(seconds=left) + GRACE)
-
-    def judged_from(self, soak: Mapping[str, Any]) -> float:
-        """The moment (epoch seconds) when the last point of the soak can be expected in the metric store."""
-        settle_seconds = load_app(self.app).prod.canary.settle_seconds
-        return datetime.fromisoformat(soak["soak_end"]).timestamp() + settle_seconds
-
-    def analyze(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Judge what the soak left behind; runs on a worker, after the trigger or at once."""
-        del event  # only says that the time has come; the end is the launch's
-        with translated():
-            soak = result_of(context, LAUNCH_CANARY)
-            installation = InstallationHook()
-            app = load_app(self.app)
-            record = CanaryRecord(installation.results(), app, selected(context), installation.evidence())
-            pairs = record.find_pairs(soak["image"])
-            if pairs is None:
-                pairs = self.fetch(soak)
-                record.keep_pairs(pairs)
-            verdict, decision = record.judge(pairs)
-            summary = record.summary(verdict, decision)
-        self.log.info("%s; report: %s", sentence_of(summary), summary["report"])
-        return {**summary, "soak_start": soak["soak_start"], "soak_end": soak["soak_end"]}
-
-    def fetch(self, soak: Mapping[str, Any]) -> MetricPairs:
-        """Every series of both groups over the soak, from the metric store of the canary's region."""
-        from include.canary import pair_scopes
-
-        settings = load_app(self.app).prod
-        start, end = datetime.fromisoformat(soak["soak_start"]), datetime.fromisoformat(soak["soak_end"])
-        step_seconds = resolution(settings.canary.series_period_seconds, (clock.now() - start).total_seconds())
-        store = FleetHook(settings.connection_id).metrics(soak["region"])
-        scopes = {group: {GROUP_DIMENSION: group} for group in (soak["baseline"], soak["canary"])}
-        began = time.monotonic()
-        namespace = settings.canary.namespace
-        names = sorted({name for scope in scopes.values() for name in store.discover(namespace, scope)})
-        rules = judge_settings(load_app(self.app))
-
-        def stat_of(name: str) -> str:
-            """Events of a group add up over its instances; levels are averaged."""
-            return "Sum" if rules.rules[rules.rule_index(name)].kind == "count" else "Average"
-
-        grid = store.fetch(names, namespace, scopes, start, end, step_seconds, stat_of)
+            launched = result_of(context, LAUNCH_CANARY)
+            soak = self.soak(context, launched)
+            summary = soak.advance()
+            if summary is not None:
+                return summary
+            window = soak.next()
         self.log.info(
-            "%d series of both groups every %d s, in %.1f s", len(names), step_seconds, time.monotonic() - began
+            "%s and %s soak until %s; judged next at %s",
+            launched["canary"],
+            launched["baseline"],
+            launched[SOAK_END],
+            f"{window.due:%H:%M:%S}",
         )
-        about = {name: str(soak[name]) for name in ("region", "image", "baseline_image", "soak_start", "soak_end")}
-        return pair_scopes(grid, baseline=soak["baseline"], canary=soak["canary"], metadata=about)
+        due = window.due.timestamp()
+        trigger = CanarySoakTrigger(end_epoch=due, subject=f"{launched['canary']} in {launched['region']}")
+        left = timedelta(seconds=due - clock.now().timestamp())
+        return self.defer(trigger=trigger, method_name="analyze", timeout=left + GRACE)
+
+    def soak(self, context: Context, launched: Mapping[str, Any]) -> Soak:
+        installation, app = InstallationHook(), load_app(self.app)
+        files = CanaryFiles(installation.results(), app.name, key_of_run(context))
+        judge = CanaryJudge(files, app, selected(context), installation.evidence())
+        plan = self.plan(launched, installation.look_seconds())
+        metrics = SoakMetrics(app, launched, len(plan.moments), self.log.info)
+        return Soak(launched, plan, judge, metrics, self.log.info, is_last_try=is_last_try(context))
+
+    def plan(self, launched: Mapping[str, Any], every_seconds: int | None) -> LookPlan:
+        """When the soak is judged: as often as the installation says, else the application."""
+        canary = load_app(self.app).prod.canary
+        start, end = (datetime.fromisoformat(launched[key]) for key in (SOAK_START, SOAK_END))
+        every = canary.look_every_seconds if every_seconds is None else every_seconds
+        return LookPlan(start, end, every, canary.lookback_seconds, canary.settle_seconds)
 
 
-def resolution(period_seconds: int, age_seconds: float) -> int:
-    """The finest step at which the whole soak can still be read: CloudWatch keeps those under 60 s for 3 hours."""
-    return period_seconds if age_seconds < FINE_SECONDS else max(period_seconds, 60)
+def is_last_try(context: Context) -> bool:
+    """Whether Airflow would not try this task again."""
+    ti = context["ti"]
+    return bool(ti.try_number > ti.max_tries)

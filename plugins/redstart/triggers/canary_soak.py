@@ -1,4 +1,4 @@
-"""Waits for a canary's soak to end: an absolute moment, so that no restart begins the hours again."""
+"""Waits for a moment of a canary's soak, its next look or its end: absolute, so that no restart begins it again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CanarySoakTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(FIRST_EVENT_SECONDS)
         while (left := self.end_epoch - time.time()) > 0:
-            self.log.info("%s: %s left of the soak", self.subject, _clock(left))
+            self.log.info("%s: judged in %s", self.subject, _clock(left))
             await asyncio.sleep(min(left, self.say_every_seconds))
         yield TriggerEvent({"schema": self.schema, "end_epoch": self.end_epoch})
 

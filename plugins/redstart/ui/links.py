@@ -39,6 +39,11 @@ def report_url(file: str) -> str:
     return f"{URL_PREFIX}/reports/{file}"
 
 
+def approval_url(app: str, key: str) -> str:
+    """The page on which an operator lets a refused canary go on."""
+    return f"{URL_PREFIX}/approve/{app}/{key}"
+
+
 class CanaryReportLink(BaseOperatorLink):
     """The canary's report."""
 
@@ -46,6 +51,15 @@ class CanaryReportLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         return report_url(canary_file(operator.app, run_key(ti_key.run_id), "report.html"))
+
+
+class ApprovalLink(BaseOperatorLink):
+    """Where a person takes a no-go upon them."""
+
+    name = "Approve below threshold"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return approval_url(operator.app, run_key(ti_key.run_id))
 
 
 class BuildLogLink(BaseOperatorLink):
@@ -132,6 +146,7 @@ class LiveLink(StationLink):
 
 ALL_LINKS = (
     CanaryReportLink(),
+    ApprovalLink(),
     BuildLogLink(),
     UnitTestLogLink(),
     PushLogLink(),

@@ -28,6 +28,7 @@ def test_shipped_application_is_the_one_of_the_issue() -> None:
     assert prod.region_names == ("us-east-1", "us-west-2", "eu-west-1")
     assert prod.canary.soak_seconds == 8 * 3600
     assert prod.canary.share_pct == 15
+    assert (prod.canary.look_every_seconds, prod.canary.lookback_seconds) == (1800, 0)
     assert prod.push.head_room_pct == 10
     assert prod.gate_threshold == 95
 
@@ -81,3 +82,10 @@ def test_text_that_is_not_toml_names_the_file(tmp_path: Path) -> None:
 def test_unknown_application_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="known: api"):
         load_app("nothing")
+
+
+def test_sliding_window_leaves_nothing_of_the_soak_unseen(tmp_path: Path) -> None:
+    text = SHIPPED.replace("look_every_seconds = 1800", "look_every_seconds = 1800\nlookback_seconds = 900")
+    error = read(tmp_path, text)
+    assert error.key == "environments.prod.canary"
+    assert "lookback_seconds must be 0 or at least look_every_seconds" in str(error)

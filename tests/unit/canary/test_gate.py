@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from include.canary import JudgeConfig, Label, MetricPairs, MetricVerdict, Thresholds, decide, judge_config
 from include.canary.config import Rule
+from include.canary.gate import end_early, lack_answer
 from include.canary.score import groups_of, summarise, weigh
 from include.canary.verdict import Verdict
 from include.errors import ConfigError
@@ -30,7 +32,16 @@ CONFIG = judge_config(
 def _metric(name: str, label: Label, rule: Rule, weight: float) -> MetricVerdict:
     fails = label.is_deviating
     return MetricVerdict(
-        name, label, "for a reason", groups_of(rule), rule.critical, rule.muted, fails, fails and rule.critical, weight, points=6
+        name,
+        label,
+        "for a reason",
+        groups_of(rule),
+        rule.critical,
+        rule.muted,
+        fails,
+        fails and rule.critical,
+        weight,
+        points=6,
     )
 
 
@@ -121,3 +132,27 @@ def test_score_is_never_rounded_up_to_the_threshold() -> None:
 def test_thresholds_must_be_in_order() -> None:
     with pytest.raises(ConfigError, match="marginal 96"):
         Thresholds(go=95.0, marginal=96.0)
+
+
+def test_reason_of_a_judge_that_lets_one_metric_decide_is_told() -> None:
+    verdict = replace(verdict_of(b1=Label.HOT, s1=Label.PASS), score=0.0, reason="canary metric b1 was critical")
+    assert "score 0 is below 95: canary metric b1 was critical" in decide(verdict).reasons
+
+
+def test_early_stop_says_after_how_much_of_the_soak() -> None:
+    decision = end_early(decide(verdict_of(c1=Label.HOT, s1=Label.PASS)), timedelta(minutes=30), timedelta(hours=8))
+    assert (decision.go, decision.outcome) == (False, "no-go")
+    assert decision.reasons[0] == "stopped early after 0:30:00 h of 8:00:00 h"
+    assert "critical c1 is HOT" in decision.reasons[1]
+
+
+def test_soak_that_was_stopped_early_is_never_a_go() -> None:
+    decision = end_early(decide(verdict_of(b1=Label.PASS, s1=Label.PASS)), timedelta(minutes=30), timedelta(hours=8))
+    assert (decision.go, decision.outcome) == (False, "cannot tell yet")
+    assert "the rest of the soak is missing" in decision.reasons[0]
+
+
+def test_store_that_stayed_away_is_never_a_pass() -> None:
+    decision = lack_answer("throttled")
+    assert (decision.go, decision.outcome) == (False, "cannot tell yet")
+    assert "did not answer" in decision.reasons[0]

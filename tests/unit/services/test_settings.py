@@ -35,3 +35,15 @@ def test_a_variable_overrides_a_default(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_port_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 65535"):
         Settings(cloud_port=70000)
+
+
+@pytest.mark.parametrize(("soak", "every"), [(60, 0), (240, 60), (3600, 900), (8 * 3600, 1800)])
+def test_short_soaks_are_looked_at_more_often_and_the_shortest_never(tmp_path: Path, soak: int, every: int) -> None:
+    settings = Settings(home=tmp_path, soak_seconds=soak)
+    assert settings.look_every_seconds == every
+    assert airflow_environment(settings)["AIRFLOW_VAR_REDSTART_LOOK_SECONDS"] == str(every)
+
+
+def test_looks_as_often_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDSTART_LOOK_SECONDS", "0")
+    assert Settings().look_every_seconds == 0
