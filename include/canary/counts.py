@@ -16,7 +16,6 @@ from include.canary.statistics import (
     inflation_of,
     pessimistic_points,
     share_of,
-    strict_freedom_of,
     upper_tail,
 )
 
@@ -25,7 +24,7 @@ _PART = 0.5
 _DOUBT = 1.5
 # Bartlett's weights lose that much of a slowly decaying autocorrelation; found by simulation (docs/judge.md).
 _LOST = 1.75
-_LEAST_FREEDOM = 2.0
+_LEAST_FREEDOM, _LEAST_STRICT_FREEDOM = 2.0, 4.0
 _SURE_POINTS = 12.0
 _MOST_OFTEN = 25.0
 _LEAST_DISPERSION = 0.4
@@ -104,8 +103,9 @@ def _dispersion(gaps: Floats, n: Floats, mean: Floats) -> tuple[Floats, Floats, 
     pessimistic = np.minimum(pessimistic_points(rho, n, of=n), effective)
     with np.errstate(divide="ignore"):
         known = (dispersion / np.maximum(dispersion - 1.0, 1e-9)) ** 2
-    plain = np.maximum(freedom_of(effective, pessimistic, sure_points=_SURE_POINTS), _LEAST_FREEDOM) * known
-    strict = np.maximum(strict_freedom_of(effective, pessimistic), _LEAST_FREEDOM)
+    freedom = freedom_of(effective, pessimistic, sure_points=_SURE_POINTS)
+    plain = np.maximum(freedom, _LEAST_FREEDOM) * known
+    strict = np.maximum(freedom, _LEAST_STRICT_FREEDOM)
     strict = np.where(n <= FEW_POINTS, plain, strict)
     return dispersion, plain, strict, effective
 

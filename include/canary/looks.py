@@ -121,7 +121,8 @@ def for_look(config: JudgeConfig, looks: int) -> JudgeConfig:
     """
     if looks <= 1:
         return config
-    level = config.minimum.model_copy(update={"critical_alarm": config.minimum.critical_alarm / looks})
+    shares = {name: getattr(config.minimum, name) / looks for name in ("critical_alarm", "canary_alarm")}
+    level = config.minimum.model_copy(update=shares)
     return config.model_copy(update={"evidence_levels": {**config.evidence_levels, config.evidence: level}})
 
 

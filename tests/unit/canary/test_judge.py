@@ -147,6 +147,15 @@ def test_a_counter_that_the_baseline_never_published_is_zero() -> None:
     assert metric.label is Label.HOT
 
 
+def test_errors_as_steady_as_the_traffic_stop_the_canary() -> None:
+    rng = np.random.default_rng(12)
+    traffic = 110.0 * np.exp(0.1 * autoregressive(rng, 0.9, (POINTS,)))
+    metric = judged(
+        config_of(kind="count", critical=True).with_evidence("shipped"), rng.poisson(0.1, POINTS), np.ceil(traffic / 10)
+    )
+    assert (metric.label, metric.stops) == (Label.HOT, True)
+
+
 def test_one_burst_of_errors_is_one_accident() -> None:
     canary = np.zeros(POINTS)
     canary[20] = 30
