@@ -149,7 +149,7 @@ def test_a_counter_that_the_baseline_never_published_is_zero() -> None:
 
 def test_errors_as_steady_as_the_traffic_stop_the_canary() -> None:
     rng = np.random.default_rng(12)
-    traffic = 110.0 * np.exp(0.1 * autoregressive(rng, 0.9, (POINTS,)))
+    traffic = 110.0 * np.exp(0.1 * autoregressive(rng, 0.5, (POINTS,)))
     metric = judged(
         config_of(kind="count", critical=True).with_evidence("shipped"), rng.poisson(0.1, POINTS), np.ceil(traffic / 10)
     )
