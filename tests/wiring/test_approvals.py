@@ -65,7 +65,7 @@ def test_approved_by_an_operator_the_cleared_gate_goes_on_and_says_who(run: Run,
     assert found["go"]
     assert "approved below the threshold by the op (role op)" in found["reasons"][0]
     assert REASON in found["reasons"][0]
-    assert "critical http.latency_" in found["reasons"][1], "what was found stays beside it"
+    assert "critical http.5xx" in found["reasons"][1], "what was found stays beside it"
     assert "approved below the threshold by the op" in (folder(run) / "report.html").read_text()
     kept = json.loads((folder(run) / "approval.json").read_text())
     assert (kept["format"], kept["approved_by"], kept["right"], kept["reason"]) == (1, "the op", "role op", REASON)
