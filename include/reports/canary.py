@@ -10,7 +10,7 @@ from include.canary.gate import GateDecision
 from include.canary.series import MetricPairs
 from include.canary.verdict import GroupScore, Label, Thresholds, Verdict
 from include.reports.assets import environment, library, script, styles
-from include.reports.facts import facts, keep_units
+from include.reports.facts import facts, keep_units, lead
 from include.reports.packing import embed_json
 from include.reports.rows import CLASSES, GLYPHS, cell, finding, is_listed, page_data
 from include.reports.trend import trend
@@ -115,7 +115,8 @@ def render_canary_report(
             reasons=[keep_units(reason) for reason in decision.reasons],
             notes=_notes(verdict, decision.reasons),
             unknown_weight=f"{verdict.unknown_weight:.3g}",
-            facts=facts(verdict, context),
+            facts=(known := facts(verdict, context)),
+            lead=lead(known),
             groups=[_group(group, verdict.thresholds) for group in verdict.groups],
             trend=trend(history, go=verdict.thresholds.go, marginal=verdict.thresholds.marginal),
             legend=_legend(verdict),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from include.canary.verdict import Verdict
 
 _NAMES = {"image": "Canary image"}
-_SOAK_MOMENTS = {"soak_start", "soak_end"}
+_SOAK_MOMENTS = {"soak_start", "soak_end", "judged_until", "looks_planned"}
+_LEADING = ("Version", "Subject", "Region", "Soak")
 
 
 def keep_units(text: str) -> str:
@@ -41,7 +42,16 @@ def facts(verdict: Verdict, context: Mapping[str, str]) -> list[tuple[str, str]]
     ]
     seconds = verdict.points * verdict.step_seconds
     found.append(("From", say_time(verdict.start)))
-    found.append(("To", say_time(verdict.start + timedelta(seconds=seconds))))
+    try:
+        found.append(("To", say_time(verdict.start + timedelta(seconds=seconds))))
+    except OverflowError:  # a recording may claim any start
+        found.append(("To", "after the year 9999"))
     found.append(("Soak", f"{say_span(seconds)}, {verdict.points} points of {say_span(verdict.step_seconds)}"))
     found.append(("Judge", f"profile {verdict.profile}"))
     return found
+
+
+def lead(known: Sequence[tuple[str, str]]) -> str:
+    """The few facts that tell one canary from another, in a line."""
+    told = dict(known)
+    return " · ".join(told[name] for name in _LEADING if told.get(name))
