@@ -133,7 +133,8 @@ def score_rows(values: Floats, order: Ints, found: Floats, ranked: Floats, count
             _score_tables(total, sums)
             tabled = total
         _score_row(values[row], order[row], total, sums, score, means, ranked[row])
-        superiority[row] = (means[LOCATION, 1] * total - m * (m + 1.0) / 2.0) / (n * m)
+        above = (means[LOCATION, 1] * total - m * (m + 1.0) / 2.0) / (n * m)
+        superiority[row] = min(max(above, 0.0), 1.0)
         for k in range(SCORES):
             _compare(score[k], values[row], n, m, means[k, 0] / n, means[k, 1] / m, found[row, k])
 
