@@ -159,9 +159,7 @@ class Demo:
         """The message of the first task that failed, as its log has it."""
         for task in self.api.tasks(DAG_ID, run.run_id):
             if task.state == "failed" and task.task_id != "build.merge_back":
-                lines = [line for line in self.api.log(DAG_ID, run.run_id, task) if line.strip()]
-                said = next((line for line in reversed(lines) if not line.startswith("Task ")), "no word in its log")
-                return f"{task.task_id}: {said[:1500]}"
+                return f"{task.task_id}: {story.last_word(self.api.log(DAG_ID, run.run_id, task))[:1500]}"
         return "no task failed"
 
     def views(self) -> list[Any]:

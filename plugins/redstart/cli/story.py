@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -94,3 +94,9 @@ def clock(seconds: float) -> str:
 
 def now_utc() -> datetime:
     return datetime.now(UTC)
+
+
+def last_word(lines: Sequence[str]) -> str:
+    """The last message of a task's log, without Airflow's own (`Task ...`) and its marks of groups (`::...`)."""
+    own = (line for line in reversed(lines) if line.strip() and not line.startswith(("Task ", "::")))
+    return next(own, "no word in its log")

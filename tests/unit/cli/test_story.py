@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from redstart.cli.airflow_api import TaskState
-from redstart.cli.story import clock, score_note, soak_note, stages
+from redstart.cli.story import clock, last_word, score_note, soak_note, stages
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -57,3 +57,9 @@ def test_score_note_shows_metrics_judged() -> None:
 
 def test_clock_reads_as_people_write_it() -> None:
     assert [clock(s) for s in (0, 61, 3600 * 8 + 5)] == ["0:00", "1:01", "8:00:05"]
+
+
+def test_the_last_word_of_a_log_is_the_tasks_own() -> None:
+    log = ["fetched", "no-go: score 84. Production is untouched.", "Task failed with exception", "::endgroup::", " "]
+    assert last_word(log) == "no-go: score 84. Production is untouched."
+    assert last_word(["::group::x"]) == "no word in its log"
