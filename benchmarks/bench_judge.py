@@ -102,9 +102,7 @@ def first_judgement() -> None:
     import resource
 
     baseline, canary = _mixed()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     verdict_on(settings(allowed=0.1), baseline, canary)
-    del before
     print(time.perf_counter() - BEGIN, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
@@ -176,10 +174,9 @@ def power(full: bool) -> None:
         cells = []
         for points in POINTS:
             for rho in RHOS:
-                if points * (1 - rho) / (1 + rho) < 20 or (rate := _rate(shape)) * points < 5:
+                if points * (1 - rho) / (1 + rho) < 20 or _rate(shape) * points < 5:
                     cells.append(float("nan"))
                     continue
-                del rate
                 cells.append(flagged(settings(), *_shifted(shape, rho, points, metrics)))
         table[shape] = cells
         print(f"{shape:13}" + "".join(f"{'-' if np.isnan(cell) else f'{cell:.1f}':>8}" for cell in cells), flush=True)

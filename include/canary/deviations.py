@@ -66,10 +66,6 @@ def critical_rates(rules: Sequence[Rule], placed: Sequence[int], is_judged: Flag
 
 def standards_of(rules: Sequence[Rule], critical_rate: Floats, minimum: Evidence) -> Standards:
     """The standards of metrics whose rules are `rules`."""
-
-    def column(values: Sequence[object]) -> npt.NDArray[np.generic]:
-        return np.array(values)
-
     allowed = tuple(np.array([rule.allowance(upward=upward) for rule in rules]) for upward in (True, False))
     stop_up = np.array([rule.allowed if rule.critical_allowed is None else rule.critical_allowed for rule in rules])
     stop_down = np.array(
@@ -78,7 +74,7 @@ def standards_of(rules: Sequence[Rule], critical_rate: Floats, minimum: Evidence
             for rule in rules
         ]
     )
-    directions = column([rule.direction for rule in rules])
+    directions = np.array([rule.direction for rule in rules])
     return Standards(
         rate=np.full(len(rules), minimum.alarm),
         critical_rate=critical_rate,

@@ -20,8 +20,6 @@ compiled = njit(cache=True, error_model="numpy")
 TAIL_FROM, TAIL_RAMP = 0.93, 0.04
 FEW = 128
 MOST_QUANTILES = 128
-MOST_CORRELATED = 0.97
-LEAST_SPREAD = 0.05
 
 
 @compiled

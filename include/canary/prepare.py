@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from include.canary.config import Rule
 from include.canary.counts import units_of
+from include.canary.kayenta.prepare import iqr_outliers
 from include.canary.series import MetricPairs
 from include.canary.statistics import Floats
 
@@ -58,13 +59,11 @@ def _set_outliers_aside(sides: list[Floats], rules: Sequence[Rule]) -> None:
         if rule.outlier_factor is None:
             continue
         for side in sides:
-            seen = side[row][np.isfinite(side[row])]
-            if not len(seen):
-                continue
-            least, low, high, most = np.percentile(seen, (1, 25, 75, 99))
-            reach = rule.outlier_factor * (high - low)
-            outside = (side[row] < min(least, low - reach)) | (side[row] > max(most, high + reach))
-            side[row, outside] = np.nan
+            outside = ~np.isfinite(side[row])
+            seen = ~outside
+            if seen.any():
+                outside[seen] = iqr_outliers(side[row, seen], rule.outlier_factor, reduce_sensitivity=True)
+                side[row, outside] = np.nan
 
 
 def _fill_silent_counts(sides: list[Floats], is_count: npt.NDArray[np.bool_]) -> None:

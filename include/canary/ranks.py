@@ -31,11 +31,6 @@ class Scores:
         """The same of some of the metrics."""
         return Scores(**{name: column[rows] for name, column in vars(self).items()})
 
-    def unscaled(self, place: int) -> Floats:
-        """Column `place` of the score MEAN in the metric's own unit: 0 the difference, 1 the sum of squares."""
-        column: Floats = self.found[:, kernel.MEAN, place]
-        return column * self.scale ** (place + 1)
-
 
 def score(baseline: Floats, canary: Floats) -> Scores:
     """Rank both sides [metrics, points] together. Infinities rank beyond all else; a row may be empty."""
