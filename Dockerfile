@@ -5,7 +5,7 @@ WORKDIR /opt/redstart
 COPY requirements.txt constraints.txt ./
 RUN python -m venv .venv \
     && .venv/bin/pip install --no-cache-dir -r requirements.txt -c constraints.txt \
-    && .venv/bin/pip install --no-cache-dir psycopg2-binary==2.9.13 asyncpg==0.32.0 \
+    && .venv/bin/pip install --no-cache-dir asyncpg==0.32.0 \
     && touch .venv/.installed
 COPY . .
 RUN useradd --create-home --uid 50000 redstart && mkdir -p /var/lib/redstart && chown redstart /var/lib/redstart

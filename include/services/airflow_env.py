@@ -13,8 +13,6 @@ from pathlib import Path
 
 from include.services.settings import PROJECT, TEST_ACCOUNT, Settings
 
-RETRIES = {"retries": {"mode": "adaptive", "max_attempts": 8}, "connect_timeout": 5, "read_timeout": 30}
-
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
     """Environment of every Airflow component (values are strings); pure but for the secrets it keeps in home."""
@@ -85,20 +83,29 @@ def _quiet() -> dict[str, str]:
 
 def connections(settings: Settings) -> dict[str, str]:
     """Connections and variables by environment. Real AWS: leave the endpoint out, and the login to the role."""
+    # Here, as SQLAlchemy takes a third of a second, for which `./redstart --help` need not wait.
+    from include.adapters.ledger_connection import connection_of
+
     aws = {
         "conn_type": "aws",
         "login": "local",
         "password": "local",
-        "extra": {"endpoint_url": settings.cloud_url, "region_name": "us-east-1", "config_kwargs": RETRIES},
+        "extra": {
+            "endpoint_url": settings.cloud_url,
+            "region_name": "us-east-1",
+            "traffic_period_seconds": 5,  # the local cloud's metrics; AWS's come every minute
+        },
     }
     test = {**aws, "extra": {**aws["extra"], "role_arn": f"arn:aws:iam::{TEST_ACCOUNT}:role/redstart"}}  # type: ignore[dict-item]
     return {
         "AIRFLOW_CONN_REDSTART_AWS": json.dumps(aws),
         "AIRFLOW_CONN_REDSTART_AWS_TEST": json.dumps(test),
+        "AIRFLOW_CONN_REDSTART_LEDGER": json.dumps(connection_of(settings.ledger_url)),
         "AIRFLOW_CONN_REDSTART_GIT": json.dumps({"conn_type": "generic", "host": str(settings.git_root)}),
         "AIRFLOW_VAR_REDSTART_STORAGE": f"file://{settings.storage}",
         "AIRFLOW_VAR_REDSTART_SOAK_SECONDS": str(settings.soak_seconds),
         "AIRFLOW_VAR_REDSTART_LOOK_SECONDS": str(settings.look_every_seconds),
+        "AIRFLOW_VAR_REDSTART_WATCH_SECONDS": "" if settings.watch_seconds is None else str(settings.watch_seconds),
         "AIRFLOW_VAR_REDSTART_EVIDENCE": settings.evidence,
         # A connection with a role ignores its own endpoint for STS; the variable does not.
         "AWS_ENDPOINT_URL": settings.cloud_url,

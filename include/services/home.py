@@ -84,7 +84,7 @@ class Home:
 
     def renew_world(self) -> None:
         """The local cloud's records live in memory, so a start begins a new world: what described the old one goes."""
-        for name in ("cloud", "git", "airflow", "storage", "builds", "logs"):
+        for name in ("cloud", "git", "airflow", "storage", "builds", "logs", "ledger"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for stale in ("traffic.json",):
             (self.path / stale).unlink(missing_ok=True)

@@ -26,11 +26,14 @@ from include.adapters.aws_images import AwsImages
 from include.adapters.build_process import run_command, sha256_of
 from include.adapters.builder_report import BuilderReport
 from include.adapters.git_repository import GitRepository
+from include.adapters.ledger_store import SqlLedger
 from include.apps import App, load_app
 from include.bake import Artifact, BakeGoal, ImageRecipe, builder_script, drive_bake
 from include.errors import RedstartError
 from include.fleet import ClusterRef
-from include.redblack import Build, GroupTemplate, PushGoal, SizeBounds, drive_push
+from include.ledger import Claim, Holder, Ledger, Place
+from include.redblack import Build, GroupTemplate, Need, PushGoal, SizeBounds, drive_push
+from include.redblack.ledger_journal import LedgerJournal
 from include.services.market_seed import seed_markets
 from include.services.network_seed import seed_network
 from include.services.settings import PROJECT, TEST_ACCOUNT, Settings
@@ -97,22 +100,35 @@ def bake_first_image(app: App, repository: GitRepository, make: Clients) -> tupl
     return recipe, dict(end.images)
 
 
-def serve_first_version(app: App, recipe: ImageRecipe, image_id: str, region: str, make: Clients) -> str:
+def serve_first_version(
+    app: App, recipe: ImageRecipe, image_id: str, region: str, make: Clients, ledger: Ledger
+) -> str:
     """Push the first version into an empty cluster; where something serves already, leave it."""
-    prod = app.prod
+    prod, place = app.prod, Place(app.name, app.stack, region)
     fleet = AwsFleet(region, partial(_turned, make, region), prod.load_balancer)
     cluster = ClusterRef(app.name, app.stack, region)
     if fleet.view_cluster(cluster).weights:
         return f"{region}: something serves already"
+    claim = Claim(RUN, Holder.PUSH, RUN, "the first version", prod.push.lease_seconds)
+    lease = ledger.claim(place, claim, _now())
     goal = PushGoal(
         cluster=cluster,
         build=Build(image_id, recipe.version, recipe.commit),
         run=RUN,
         template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
         size=SizeBounds(prod.min_size, prod.max_size),
+        need=Need(prod.capacity.rps_per_instance, floor=prod.min_size),
         needs_traffic=False,
+        token=lease.token,
     )
-    return str(last_word(drive_push(fleet, goal, lambda: datetime.now(UTC))).summary)
+    journal = LedgerJournal(ledger, lease, RUN, RUN, _now, lease_seconds=claim.seconds)
+    summary = str(last_word(drive_push(fleet, goal, _now, journal)).summary)
+    ledger.free(place, _now(), owner=RUN, who=RUN, why="it serves")
+    return summary
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _turned(make: Clients, region: str, service: str) -> Any:
@@ -140,15 +156,16 @@ def seed(settings: Settings) -> None:
         return (make_test if account == TEST_ACCOUNT else make)(service, region)
 
     seed_network(of_account, settings)
-    seed_markets(lambda region: make("cloudwatch", region), datetime.now(UTC))
+    seed_markets(lambda region: make("cloudwatch", region), _now())
     bare = settings.git_root / app.source.repository
     if not bare.exists():
         create_repository(bare, PROJECT / "examples" / "api")
     repository = GitRepository(str(bare), settings.home / "builds" / "seed.git")
     repository.fetch()
     recipe, images = bake_first_image(app, repository, make)
+    ledger = SqlLedger(settings.ledger_url)
     with ThreadPoolExecutor() as pool:
-        words = pool.map(lambda region: serve_first_version(app, recipe, images[region], region, make), images)
+        words = pool.map(lambda region: serve_first_version(app, recipe, images[region], region, make, ledger), images)
         for word in words:
             print(word, flush=True)
 

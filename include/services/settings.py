@@ -32,11 +32,13 @@ class Settings(BaseSettings):
     router_port: int = Field(8080, ge=1024, le=65535)
     api_host: str = "127.0.0.1"
     database: str = ""
+    ledger: str = ""
     boot_seconds: float = 1.0
     traffic_rps: str = "us-east-1=150,us-west-2=100,eu-west-1=100"
     series_period_seconds: int = Field(5, ge=1, le=60)
     soak_seconds: int = 8 * 3600
     look_seconds: int | None = Field(None, ge=0)
+    watch_seconds: int | None = Field(None, ge=0)
     evidence: str = "shipped"
 
     @property
@@ -70,6 +72,11 @@ class Settings(BaseSettings):
     @property
     def airflow_home(self) -> Path:
         return self.home / "airflow"
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's database: as set, else a file in the home."""
+        return self.ledger or f"sqlite:///{self.home / 'ledger' / 'ledger.db'}"
 
     @property
     def storage(self) -> Path:

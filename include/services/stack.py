@@ -58,7 +58,7 @@ def answers(url: str) -> bool:
 
 
 def cloud_phases(settings: Settings) -> list[list[Part]]:
-    """Local cloud, then the world in it, then its traffic."""
+    """Local cloud and ledger, then the world in it, then its traffic."""
     environment = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}"}
     cloud = Part(
         "cloud",
@@ -67,6 +67,7 @@ def cloud_phases(settings: Settings) -> list[list[Part]]:
         ready=lambda: answers(f"{settings.cloud_url}/_localcloud/health"),
         is_vital=True,
     )
+    ledger = Part("ledger", module("include.services.ledger", "upgrade"), environment, is_once=True)
     seed = Part("seed", module("include.services.seed"), environment, is_once=True, ready_seconds=180)
     traffic = Part(
         "traffic",
@@ -74,7 +75,7 @@ def cloud_phases(settings: Settings) -> list[list[Part]]:
         environment,
         ready=lambda: answers(f"{settings.traffic_url}/health"),
     )
-    return [[cloud], [seed], [traffic]]
+    return [[cloud, ledger], [seed], [traffic]]
 
 
 def airflow_parts(settings: Settings) -> tuple[Part, list[Part]]:
