@@ -83,18 +83,49 @@ class Canary(Section):
         return self
 
 
+class Capacity(Section):
+    """What one instance carries, until the squeeze measures it: `rps_per_instance` at most, by which the traffic guard
+    and rollbacks count; `target_rps` on average, which the scaling policy aims at; `start_seconds` from launch to
+    serving, where the ledger has not measured it yet."""
+
+    rps_per_instance: float = Field(gt=0)
+    target_rps: float = Field(gt=0)
+    start_seconds: float = Field(default=120, gt=0)
+
+    @model_validator(mode="after")
+    def aims_below_the_most(self) -> Self:
+        if self.target_rps > self.rps_per_instance:
+            raise ValueError("target_rps is above rps_per_instance")
+        return self
+
+
+class Limits(Section):
+    """What a watch allows where no canary has told the levels: `error_pct` of requests (5xx and refused
+    connections), and the mean latency."""
+
+    error_pct: float = Field(default=1.0, gt=0, le=100)
+    latency_mean_ms: float = Field(default=1000, gt=0)
+
+
 class Push(Section):
     """How a region's running version is replaced.
 
     The new group gets the live count and `head_room_pct` percent more, and is rolled back when it is not healthy
-    and serving `launch_timeout_seconds` after its creation. `keep_black` groups out of traffic are kept. A try that
-    has not ended after `timeout_seconds`, rolling back included, is given up and left to a person.
+    and serving `launch_timeout_seconds` after its creation. Red is watched beside the previous group for
+    `side_by_side_seconds`, then alone for `watch_seconds`. `keep_black` groups out of traffic are kept, each for
+    `black_hours` at most. A try that has not ended after `timeout_seconds`, rolling back included, is given up and
+    left to a person. The lock of a cluster runs out `lease_seconds` after its owner's last sign of life.
     """
 
     head_room_pct: int = Field(default=10, ge=0, le=100)
     launch_timeout_seconds: Seconds = 900
+    side_by_side_seconds: int = Field(default=60, ge=0)
+    watch_seconds: int = Field(default=600, ge=0)
     timeout_seconds: Seconds = 3600
     keep_black: int = Field(default=1, ge=0, le=3)
+    black_hours: float = Field(default=4, gt=0)
+    lease_seconds: int = Field(default=180, ge=30)
+    limits: Limits = Field(default_factory=Limits)
 
     @model_validator(mode="after")
     def leaves_time_to_roll_back(self) -> Self:
@@ -115,6 +146,7 @@ class Environment(Section):
     min_size: int = Field(ge=1)
     max_size: int = Field(ge=1)
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    capacity: Capacity
     canary: Canary
     push: Push = Field(default_factory=Push)
     gate_threshold: float = Field(95, ge=0, le=100)

@@ -10,6 +10,8 @@ from include.fleet.values import (
     GroupSpec,
     Image,
     Instance,
+    ScalingPolicy,
+    TrafficHistory,
 )
 
 __all__ = [
@@ -23,4 +25,6 @@ __all__ = [
     "Image",
     "ImageWorkshop",
     "Instance",
+    "ScalingPolicy",
+    "TrafficHistory",
 ]

@@ -7,10 +7,19 @@ call, the region and the thing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from include.fleet.values import BuilderSpec, Capacity, ClusterRef, ClusterView, GroupSpec, Image
+from include.fleet.values import (
+    BuilderSpec,
+    Capacity,
+    ClusterRef,
+    ClusterView,
+    GroupSpec,
+    Image,
+    ScalingPolicy,
+    TrafficHistory,
+)
 
 
 class Fleet(Protocol):
@@ -18,8 +27,12 @@ class Fleet(Protocol):
 
     region: str
 
-    def view_cluster(self, cluster: ClusterRef) -> ClusterView:
-        """Groups (tagged `redstart:cluster` = its name), target health, listener weights, in <= 4 reads."""
+    def view_cluster(self, cluster: ClusterRef, *, health_of: Collection[str] | None = None) -> ClusterView:
+        """Groups (tagged `redstart:cluster` = its name), listener weights, and target health of `health_of`.
+
+        Two reads and one for each group whose health is asked for; None: every attached group's. Groups whose
+        health was not read say so (`is_health_read`).
+        """
 
     def create_group(self, spec: GroupSpec) -> None:
         """Target group, launch template and Auto Scaling group of `spec.name`; adopts its own half-made parts."""
@@ -37,6 +50,12 @@ class Fleet(Protocol):
 
     def delete_group(self, name: str) -> None:
         """Group, its instances, launch template and target group; a group with weight > 0 is refused."""
+
+    def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
+        """The group's only policy of ours, then noted on it; its target group must be attached to the listener."""
+
+    def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
+        """What the cluster's listener has served in the last `seconds`, in one read."""
 
     def count_requests(self, group: str, *, seconds: int) -> dict[str, float]:
         """Requests served per instance id in the last `seconds`, from the metric store (absent = none seen)."""

@@ -48,9 +48,9 @@ class Capacity:
 class Instance:
     """One member of a group as Auto Scaling and its target group see it.
 
-    `lifecycle` is Auto Scaling's word (Pending, InService, Terminating ...); `target_state` is the target
-    group's (initial, healthy, unhealthy, draining, unused) or None where it is not registered, and
-    `target_reason` says why it is not healthy.
+    `lifecycle` is Auto Scaling's word (Pending, InService, Terminating ...), `is_well` its opinion of the health;
+    `target_state` is the target group's (initial, healthy, unhealthy, draining, unused) or None where it is not
+    registered, and `target_reason` says why it is not healthy.
     """
 
     instance_id: str
@@ -59,10 +59,16 @@ class Instance:
     image_id: str = ""
     target_state: str | None = None
     target_reason: str = ""
+    is_well: bool = True
 
     @property
     def is_serving(self) -> bool:
         return self.lifecycle == "InService" and self.target_state == "healthy"
+
+    @property
+    def seems_to_serve(self) -> bool:
+        """As far as Auto Scaling knows; it asks the load balancer too, but hears of a change later."""
+        return self.lifecycle == "InService" and self.is_well
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Group:
 
     `is_attached`: the listener lists it, if only with weight 0, so its targets are health-checked.
     `is_partial`: only its target group is there, as its making was interrupted.
+    `is_health_read`: the target group was asked; where it was not, Auto Scaling's word stands for it.
     """
 
     name: str
@@ -84,10 +91,15 @@ class Group:
     is_deleting: bool = False
     is_attached: bool = False
     is_partial: bool = False
+    is_health_read: bool = True
 
     @property
     def healthy_count(self) -> int:
-        return sum(instance.is_serving for instance in self.instances)
+        return sum(self.serves(instance) for instance in self.instances)
+
+    def serves(self, instance: Instance) -> bool:
+        """Whether its member is healthy, by the best word there is."""
+        return instance.is_serving if self.is_health_read else instance.seems_to_serve
 
     @property
     def is_enabled(self) -> bool:
@@ -108,6 +120,30 @@ class ClusterView:
     @property
     def weights(self) -> dict[str, int]:
         return {group.name: group.weight for group in self.groups if group.weight > 0}
+
+
+@dataclass(frozen=True)
+class ScalingPolicy:
+    """Target tracking on requests: `target_rps` per instance, a new one counted in after `warmup_seconds`."""
+
+    target_rps: float
+    warmup_seconds: float
+
+    @property
+    def words(self) -> str:
+        """As it is noted on the group that has it (tag `redstart:scaling`)."""
+        return f"{self.target_rps:g} requests/s, warm-up {self.warmup_seconds:g} s"
+
+
+@dataclass(frozen=True)
+class TrafficHistory:
+    """Requests per second of a cluster's listener, oldest first, a point each `period_seconds`; empty: none known.
+
+    Points are (end of the period, tz-aware UTC; requests per second); only periods that are over.
+    """
+
+    period_seconds: float
+    points: tuple[tuple[datetime, float], ...] = ()
 
 
 @dataclass(frozen=True)

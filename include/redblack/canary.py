@@ -14,8 +14,9 @@ from include.fleet import Capacity, ClusterView, Group
 from include.fleet.tags import BASELINE, CANARY, ROLE, RUN, SOAK_END
 from include.redblack.goal import Build, CanaryGoal
 from include.redblack.health import missing_health, missing_traffic
+from include.redblack.look import Look
 from include.redblack.names import GroupName, parse_name
-from include.redblack.roles import enabled_groups, next_main_number
+from include.redblack.roles import enabled_groups, fenced, next_main_number
 from include.redblack.steps import (
     AttachGroups,
     CreateGroup,
@@ -35,11 +36,12 @@ WEIGHT_TOLERANCE = 0.005
 PAIR = (CANARY, BASELINE)
 
 
-def next_canary_step(view: ClusterView, goal: CanaryGoal, served: Mapping[str, float], now: datetime) -> Step:
+def next_canary_step(look: Look, goal: CanaryGoal) -> Step:
     """The next step of launching the pair; Done when both take their share and the end of the soak is written.
 
     Failed leaves the pair as it is: taking it down is `next_teardown_step`'s work, on any outcome.
     """
+    view, now = look.view, look.now
     pair = {group.tags[ROLE]: group for group in pair_of(view, goal)}
     if not enabled_groups(view):
         return Failed(
@@ -55,7 +57,7 @@ def next_canary_step(view: ClusterView, goal: CanaryGoal, served: Mapping[str, f
     if SOAK_END not in canary.tags:
         launched_at = max(canary.created_at, baseline.created_at)
         is_late = now >= launched_at + timedelta(seconds=goal.launch_within_seconds)
-        if step := _bring_up(view, goal, (canary, baseline), served, is_late):
+        if step := _bring_up(view, goal, (canary, baseline), look.served, is_late):
             return step
         end = now.astimezone(UTC) + timedelta(seconds=goal.soak_seconds)
         return MarkSoakEnd(canary.name, {SOAK_END: end.isoformat(timespec="seconds")})
@@ -145,7 +147,10 @@ def _create(view: ClusterView, goal: CanaryGoal, role: str, pair: Mapping[str, G
     build: Build = goal.canary if role == CANARY else goal.baseline
     name = pair[role].name if role in pair else _next_name(view, role, pair)
     capacity = Capacity.pinned(goal.size)
-    return CreateGroup(goal.template.spec(name, view.cluster, build, capacity, role=role, run=goal.run))
+    spec = goal.template.spec(
+        name, view.cluster, build, capacity, role=role, run=goal.run, extra_tags=fenced(goal.token, {})
+    )
+    return CreateGroup(spec)
 
 
 def _next_name(view: ClusterView, role: str, pair: Mapping[str, Group]) -> str:

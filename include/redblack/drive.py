@@ -2,126 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from enum import StrEnum
 
-from include.errors import RetryableError
 from include.fleet import ClusterView, Fleet
+from include.fleet.tags import FAILED
+from include.ledger import Kind
+from include.redblack.by_hand import groups_to_restore, next_rollback_step
 from include.redblack.canary import next_canary_step, next_teardown_step, pair_of
-from include.redblack.goal import CanaryGoal, PushGoal
-from include.redblack.perform import perform
-from include.redblack.push import next_step
-from include.redblack.roles import red_group
+from include.redblack.facts import Fact, describe_push, push_facts, rollback_facts
+from include.redblack.goal import CanaryGoal, JanitorGoal, PushGoal, RollbackGoal
+from include.redblack.janitor import next_janitor_step
+from include.redblack.journal import Journal, NoJournal
+from include.redblack.look import Look, Watched, WatchRequest
+from include.redblack.loop import Loop, Progress, Work
+from include.redblack.push import has_switched, next_step
+from include.redblack.roles import previous_groups, red_group
 from include.redblack.rollback import failure
-from include.redblack.steps import DeleteRed, Done, End, Failed, SetWeights, Step, Wait, WaitTakingTraffic
+from include.redblack.steps import DeleteRed, Done, End, Failed, Step
 
-SEEN_SECONDS = 30
-"""How far back "taking traffic" looks; the agent publishes every 5 s and the store may be a few late."""
-POLL_SECONDS = 5.0
-SWITCH_SECONDS = 1.0
-QUICK_TURNS = 15
-"""Looks of one second each while traffic is being switched; after them, as seldom as any other wait."""
-PATIENCE = 60
-"""Observations in a row that may fail before the driver gives up; the task's own retries come after that."""
-
-Decide = Callable[[ClusterView, Mapping[str, float]], Step]
-Watch = Callable[[ClusterView], list[str]]
+Clock = Callable[[], datetime]
+Watch = Callable[[WatchRequest], Watched]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One turn of the loop. `pause_seconds` is what to wait before the next; an end is the last one.
+class Milestone(StrEnum):
+    """How far to drive a push: until previous is black, or to its end."""
 
-    `is_news` is False where the same wait was reported before, so that a log does not repeat itself.
-    """
-
-    sentence: str
-    pause_seconds: float
-    step: Step | None = None
-    view: ClusterView | None = None
-    is_news: bool = True
-
-    @property
-    def end(self) -> End | None:
-        return self.step if isinstance(self.step, Done | Failed) else None
+    SWITCHED = "switched"
+    ENDED = "ended"
 
 
-def drive_push(fleet: Fleet, goal: PushGoal, clock_now: Callable[[], datetime]) -> Iterator[Progress]:
+def drive_push(
+    fleet: Fleet,
+    goal: PushGoal,
+    clock_now: Clock,
+    journal: Journal | None = None,
+    watch: Watch | None = None,
+    until: Milestone = Milestone.ENDED,
+) -> Iterator[Progress]:
     """Push `goal.build`, or roll it back; the last progress carries Done or Failed.
 
-    Yields after each verb. RefusedError and, after `PATIENCE` failed turns in a row, RetryableError pass through.
+    Yields after each deed. RefusedError and, after many failed turns in a row, RetryableError pass through.
     """
+    kept = journal or NoJournal()
 
-    def decide(view: ClusterView, served: Mapping[str, float]) -> Step:
-        return next_step(view, goal, served, clock_now())
+    def decide(look: Look) -> Step:
+        if red_group(look.view, goal.run) is None and (reason := kept.failure()):
+            return Failed(failure(look.view, "", reason))
+        if until is Milestone.SWITCHED and has_switched(look.view, goal):
+            red = _red_name(look.view, goal)
+            return Done(f"{red} has all traffic of {look.view.cluster.region}", red)
+        return next_step(look, goal)
 
-    def watch(view: ClusterView) -> list[str]:
-        red = red_group(view, goal.run)
-        return [red.name] if red and red.is_enabled and goal.needs_traffic and len(view.weights) > 1 else []
+    def after(step: Step, view: ClusterView) -> End | None:
+        return Failed(failure(view, step.name, step.reason)) if isinstance(step, DeleteRed) else None
 
-    return _drive(fleet, goal.cluster.name, decide, watch, lambda: fleet.view_cluster(goal.cluster))
+    def end(step: End, view: ClusterView) -> list[Fact]:
+        about = describe_push(view, goal)
+        if isinstance(step, Failed):
+            return [Fact(Kind.ROLLBACK_FINISHED, about, kept.failure())] if kept.failure() else []
+        return [Fact(Kind.PUSH_FINISHED, about)] if until is Milestone.ENDED else []
+
+    work = Work(
+        cluster=goal.cluster,
+        need=goal.need,
+        token=goal.token,
+        decide=decide,
+        eyed=lambda view: _eyed_of_push(view, goal),
+        counted=lambda view: _eyed_of_push(view, goal) if goal.needs_traffic else [],
+        facts=lambda view, now: push_facts(view, goal, now),
+        after=after,
+        end=end,
+        watch=watch,
+    )
+    return Loop(fleet, work, clock_now, kept).turns()
 
 
-def drive_canary(fleet: Fleet, goal: CanaryGoal, clock_now: Callable[[], datetime]) -> Iterator[Progress]:
+def drive_rollback(
+    fleet: Fleet, goal: RollbackGoal, clock_now: Clock, journal: Journal | None = None
+) -> Iterator[Progress]:
+    """Go back by hand; the last progress carries Done. RefusedError where no group is left to go back to."""
+
+    def end(step: End, view: ClusterView) -> list[Fact]:
+        facts = rollback_facts(view, goal)
+        return [Fact(Kind.ROLLBACK_FINISHED, facts[0].data, goal.reason)] if facts else []
+
+    def restored(view: ClusterView) -> list[str]:
+        return [group.name for group in groups_to_restore(view, goal)]
+
+    work = Work(
+        cluster=goal.cluster,
+        need=goal.need,
+        token=goal.token,
+        decide=lambda look: next_rollback_step(look, goal),
+        eyed=restored,
+        counted=lambda view: restored(view) if goal.needs_traffic else [],
+        facts=lambda view, now: rollback_facts(view, goal),
+        end=end,
+    )
+    return Loop(fleet, work, clock_now, journal or NoJournal()).turns()
+
+
+def drive_canary(
+    fleet: Fleet, goal: CanaryGoal, clock_now: Clock, journal: Journal | None = None
+) -> Iterator[Progress]:
     """Launch or adopt the pair; Done when both take traffic and the soak's end is written (`soak_end(view, goal)`)."""
 
-    def decide(view: ClusterView, served: Mapping[str, float]) -> Step:
-        return next_canary_step(view, goal, served, clock_now())
+    def pair(view: ClusterView) -> list[str]:
+        return [group.name for group in pair_of(view, goal)]
 
-    def watch(view: ClusterView) -> list[str]:
-        return [group.name for group in pair_of(view, goal) if group.is_enabled and goal.needs_traffic]
-
-    return _drive(fleet, goal.cluster.name, decide, watch, lambda: fleet.view_cluster(goal.cluster))
-
-
-def drive_teardown(fleet: Fleet, goal: CanaryGoal) -> Iterator[Progress]:
-    """Take the pair of `goal.run` out of traffic and delete it, however far its launch came."""
-
-    def decide(view: ClusterView, served: Mapping[str, float]) -> Step:
-        return next_teardown_step(view, goal.run)
-
-    return _drive(fleet, goal.cluster.name, decide, lambda view: [], lambda: fleet.view_cluster(goal.cluster))
+    work = Work(
+        cluster=goal.cluster,
+        need=goal.need,
+        token=goal.token,
+        decide=lambda look: next_canary_step(look, goal),
+        eyed=pair,
+        counted=lambda view: pair(view) if goal.needs_traffic else [],
+    )
+    return Loop(fleet, work, clock_now, journal or NoJournal()).turns()
 
 
-def _drive(
-    fleet: Fleet, cluster: str, decide: Decide, watch: Watch, observe: Callable[[], ClusterView]
+def drive_teardown(
+    fleet: Fleet, goal: CanaryGoal, clock_now: Clock, journal: Journal | None = None
 ) -> Iterator[Progress]:
-    failed_turns = quick_turns = 0
-    said = ""
-    while True:
-        try:
-            view = observe()
-            served: dict[str, float] = {}
-            for name in watch(view):
-                served.update(fleet.count_requests(name, seconds=SEEN_SECONDS))
-            step = decide(view, served)
-            perform(fleet, step)
-        except RetryableError as error:
-            failed_turns += 1
-            if failed_turns >= PATIENCE:
-                raise
-            yield Progress(f"{cluster} in {fleet.region}: {error}; trying again", error.next_delay_seconds)
-            continue
-        failed_turns = 0
-        quick_turns = quick_turns + 1 if isinstance(step, WaitTakingTraffic) else 0
-        is_news = step.sentence != said
-        pause = pause_after(step) if quick_turns <= QUICK_TURNS else POLL_SECONDS
-        if not is_news:
-            # A verb whose effect cannot be seen yet, as AWS's lists may lag behind: said again, but not at once.
-            pause = max(pause, SWITCH_SECONDS)
-        yield Progress(step.sentence, pause, step, view, is_news=is_news)
-        said = step.sentence
-        if isinstance(step, DeleteRed):
-            end = Failed(failure(view, step.name, step.reason))
-            yield Progress(end.sentence, 0.0, end, view)
-            return
-        if isinstance(step, Done | Failed):
-            return
+    """Take the pair of `goal.run` out of traffic and delete it, however far its launch came."""
+    work = Work(
+        cluster=goal.cluster,
+        need=goal.need,
+        token=goal.token,
+        decide=lambda look: next_teardown_step(look.view, goal.run),
+    )
+    return Loop(fleet, work, clock_now, journal or NoJournal()).turns()
 
 
-def pause_after(step: Step) -> float:
-    """Seconds until the next look: none after a verb, short while traffic is being switched."""
-    if isinstance(step, WaitTakingTraffic | SetWeights):
-        return SWITCH_SECONDS
-    return POLL_SECONDS if isinstance(step, Wait) else 0.0
+def drive_janitor(
+    fleet: Fleet, goal: JanitorGoal, clock_now: Clock, journal: Journal | None = None
+) -> Iterator[Progress]:
+    """Delete what is past its time; Done says what is left and why."""
+    work = Work(
+        cluster=goal.cluster, need=goal.need, token=goal.token, decide=lambda look: next_janitor_step(look, goal)
+    )
+    return Loop(fleet, work, clock_now, journal or NoJournal()).turns()
+
+
+def _red_name(view: ClusterView, goal: PushGoal) -> str:
+    red = red_group(view, goal.run)
+    return red.name if red is not None else goal.build.image_id
+
+
+def _eyed_of_push(view: ClusterView, goal: PushGoal) -> list[str]:
+    """Red; and once its push goes back, those who get the traffic again."""
+    red = red_group(view, goal.run)
+    if red is None:
+        return []
+    return [group.name for group in previous_groups(view, red)] if red.tags.get(FAILED) else [red.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from include.fleet import Capacity, ClusterRef, Group, GroupSpec, Image
+from include.fleet import Capacity, ClusterRef, Group, GroupSpec, Image, ScalingPolicy
 from include.fleet.tags import APP, CLUSTER, COMMIT, IMAGE, ROLE, RUN, STACK, VERSION
 from include.redblack.capacity import SizeBounds
 
@@ -75,14 +75,32 @@ class GroupTemplate:
 
 
 @dataclass(frozen=True)
+class Need:
+    """How much a cluster must be able to serve: `rps_per_instance` is what one instance carries at most, `target_rps`
+    what it should have on average (0: the same); `start_seconds` from an instance's launch until it serves; `floor`
+    the fewest healthy instances in traffic, whatever the traffic."""
+
+    rps_per_instance: float
+    target_rps: float = 0.0
+    start_seconds: float = 120.0
+    floor: int = 1
+
+    @property
+    def comfortable_rps(self) -> float:
+        return self.target_rps or self.rps_per_instance
+
+
+@dataclass(frozen=True)
 class PushGoal:
     """`build` is to take all main traffic of `cluster`.
 
     `run` owns what the push makes and survives retries. `red` is the name intended for the new group; None, or
     a name that somebody else has taken meanwhile: the next free one. `launch_within_seconds` is the time from
     the group's creation until all its instances are healthy and take traffic; later than that it is rolled back.
-    `keep_black` groups out of traffic are kept, the newest first. `needs_traffic` is off for clusters that
-    nobody calls: there "taking traffic" cannot be seen.
+    Red is watched beside previous for `side_by_side_seconds`, and alone for `watch_seconds` (0: not at all); a watch
+    that learns nothing for as long again is a failed one. `keep_black` groups out of traffic are kept, the newest
+    first. `needs_traffic` is off for clusters that nobody calls: there "taking traffic" cannot be seen. `token`:
+    the lease's; 0 where there is none.
     """
 
     cluster: ClusterRef
@@ -90,11 +108,46 @@ class PushGoal:
     run: str
     template: GroupTemplate
     size: SizeBounds
+    need: Need
     red: str | None = None
     headroom_pct: int = 10
     launch_within_seconds: float = 900.0
+    side_by_side_seconds: float = 0.0
+    watch_seconds: float = 0.0
+    scaling: ScalingPolicy | None = None
     keep_black: int = 1
     needs_traffic: bool = True
+    token: int = 0
+
+
+@dataclass(frozen=True)
+class RollbackGoal:
+    """The cluster is to go back to `to` (a group's name; "": the one before, unless it was rolled back itself).
+
+    `run` owns the rollback, `reason` is why. `is_severe`: black takes at once what it can carry, and grows meanwhile;
+    else it is grown first. `token`: the lease's; 0 where there is none.
+    """
+
+    cluster: ClusterRef
+    run: str
+    reason: str
+    size: SizeBounds
+    need: Need
+    to: str = ""
+    is_severe: bool = True
+    needs_traffic: bool = True
+    token: int = 0
+
+
+@dataclass(frozen=True)
+class JanitorGoal:
+    """Black groups go after `black_seconds` out of traffic, and those beyond the newest `keep_black` at once."""
+
+    cluster: ClusterRef
+    black_seconds: float
+    keep_black: int
+    need: Need
+    token: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,5 +165,7 @@ class CanaryGoal:
     size: int
     share_pct: float
     soak_seconds: float
+    need: Need
     launch_within_seconds: float = 900.0
     needs_traffic: bool = True
+    token: int = 0

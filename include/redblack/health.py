@@ -11,7 +11,7 @@ def missing_health(group: Group) -> tuple[str, ...]:
     """One entry for each instance that is wanted and does not serve; empty when the group is as healthy as wished."""
     staying = [instance for instance in group.instances if not instance.lifecycle.startswith("Terminat")]
     absent = max(group.capacity.desired - len(staying), 0)
-    found = tuple(f"{one.instance_id} {_why(one)}" for one in staying if not one.is_serving)
+    found = tuple(f"{one.instance_id} {_why(one)}" for one in staying if not group.serves(one))
     return found + (f"{absent} of {group.capacity.desired} in {group.name} not launched yet",) * (absent > 0)
 
 
@@ -20,7 +20,7 @@ def missing_traffic(group: Group, served: Mapping[str, float]) -> tuple[str, ...
     return tuple(
         f"{one.instance_id} no request seen"
         for one in group.instances
-        if one.is_serving and served.get(one.instance_id, 0.0) <= 0.0
+        if group.serves(one) and served.get(one.instance_id, 0.0) <= 0.0
     )
 
 
@@ -32,6 +32,8 @@ def is_mostly_dead(group: Group) -> bool:
 def _why(instance: Instance) -> str:
     if instance.lifecycle != "InService":
         return f"is {instance.lifecycle}"
+    if not instance.is_well:
+        return "is not healthy"
     if instance.target_state is None:
         return "is not registered with its target group"
     return f"is {instance.target_state}" + (f" ({instance.target_reason})" if instance.target_reason else "")

@@ -6,6 +6,7 @@ from include.fleet import Fleet
 from include.redblack.steps import (
     CreateGroup,
     DeleteGroup,
+    PutScalingPolicy,
     ResizeGroup,
     ResumeProcesses,
     SetWeights,
@@ -24,6 +25,8 @@ def perform(fleet: Fleet, step: Step) -> None:
             fleet.set_weights(step.cluster, step.weights)
         case ResizeGroup():
             fleet.resize_group(step.name, step.capacity)
+        case PutScalingPolicy():
+            fleet.put_scaling_policy(step.name, step.policy)
         case SuspendProcesses():
             fleet.suspend_processes(step.name, sorted(step.processes))
         case ResumeProcesses():

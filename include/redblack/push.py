@@ -7,27 +7,32 @@ target health; so an engine that is killed anywhere goes on where it was. Rollba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from include.fleet import Capacity, ClusterView, Group
-from include.fleet.tags import FAILED, MAIN, PINNED, PREVIOUS, tag_value
+from include.fleet import ClusterView, Group
+from include.fleet.tags import FAILED, MAIN, PINNED, PREVIOUS, SCALING, SIDE_BY_SIDE_UNTIL, WATCHED_UNTIL
+from include.redblack.black import let_go, make_black
 from include.redblack.capacity import pinned, red_size
 from include.redblack.goal import PushGoal
 from include.redblack.health import is_mostly_dead, missing_health, missing_traffic
+from include.redblack.look import Look, WatchKind
 from include.redblack.names import GroupName, parse_name
 from include.redblack.roles import (
     BLACK_SUSPENDED,
     PUSH_SUSPENDED,
     enabled_groups,
+    fenced,
     is_abandoned,
     is_black,
     main_groups,
+    names_of,
     next_main_number,
     previous_groups,
     red_group,
 )
-from include.redblack.rollback import roll_back
+from include.redblack.rollback import roll_back_push
 from include.redblack.steps import (
     AttachRed,
     CreateRed,
@@ -36,48 +41,82 @@ from include.redblack.steps import (
     Failed,
     GrowRed,
     MarkFailed,
-    ResumeProcesses,
+    PutScalingPolicy,
     RetireOlder,
     ShareTraffic,
     Step,
-    SuspendBlack,
-    SuspendRed,
     TagGroup,
-    UnpinRed,
+    Wait,
     WaitHealthy,
+    WaitHeld,
     WaitTakingTraffic,
 )
 from include.redblack.traffic import by_health, split_main_traffic
+from include.redblack.watching import mark_failed, watch
 
 
-def next_step(view: ClusterView, goal: PushGoal, served: Mapping[str, float], now: datetime) -> Step:
-    """The next step of the push towards `goal`.
+class PushState(StrEnum):
+    """How far a push has come, as the cluster shows it."""
 
-    `served` is requests per instance id in the last half minute or so (absent = none seen); `now` is tz-aware UTC.
-    """
+    NOT_BEGUN = "not begun"
+    HALF_MADE = "half made"
+    LAUNCHING = "launching"
+    RED_RED = "red/red"
+    RED_BLACK = "red/black"
+    ENDED = "ended"
+    GOING_BACK = "going back"
+
+
+def push_state(view: ClusterView, red: Group | None) -> PushState:
+    """The state of the push whose new group is `red`."""
+    if red is None:
+        return PushState.NOT_BEGUN
+    if red.tags.get(FAILED) or red.is_deleting:
+        return PushState.GOING_BACK
+    if red.is_partial:
+        return PushState.HALF_MADE
+    if red.tags.get(PINNED) == "":
+        return PushState.ENDED
+    if not red.is_enabled:
+        return PushState.LAUNCHING if red.suspended >= PUSH_SUSPENDED else PushState.HALF_MADE
+    is_shared = any(group.is_enabled for group in previous_groups(view, red))
+    return PushState.RED_RED if is_shared else PushState.RED_BLACK
+
+
+def next_step(look: Look, goal: PushGoal) -> Step:
+    """The next step of the push towards `goal`."""
+    red = red_group(look.view, goal.run)
+    state = push_state(look.view, red)
+    if state is PushState.GOING_BACK and red is not None:
+        return roll_back_push(look, goal, red)
+    step = _launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
+    is_forward = not isinstance(step, MarkFailed | Wait | Done | Failed)
+    if look.hold and is_forward and state is not PushState.ENDED:
+        return WaitHeld(f"the hold on {look.view.cluster.name} in {look.view.cluster.region} is lifted", (look.hold,))
+    return step
+
+
+def has_switched(view: ClusterView, goal: PushGoal) -> bool:
+    """Whether red has all main traffic and previous is black, or the push has nothing to do."""
     red = red_group(view, goal.run)
     if red is None:
-        return _launch(view, goal)
-    if red.tags.get(FAILED) or red.is_deleting:
-        return roll_back(view, red)
-    if red.is_partial:
-        return _create(view, goal, red.name)
-    if red.tags.get(PINNED) == "":
-        return _finish(view, goal, red)
-    previous = [group for group in previous_groups(view, red) if group.is_enabled]
-    if red.is_enabled and not previous:
-        return _settle(view, goal, red)
-    is_late = now >= red.created_at + timedelta(seconds=goal.launch_within_seconds)
-    if red.is_enabled:
-        return _hand_over(view, goal, red, previous, served, is_late)
-    return _prepare(view, goal, red, previous, is_late)
+        return is_live_already(view, goal)
+    state = push_state(view, red)
+    if state is PushState.RED_BLACK:
+        return all(is_black(one) and one.suspended >= BLACK_SUSPENDED for one in previous_groups(view, red))
+    return state is PushState.ENDED
+
+
+def is_live_already(view: ClusterView, goal: PushGoal) -> bool:
+    enabled = enabled_groups(view)
+    return len(enabled) == 1 and enabled[0].image_id == goal.build.image_id
 
 
 def _launch(view: ClusterView, goal: PushGoal) -> Step:
     """No group of this push yet."""
-    enabled = enabled_groups(view)
-    if len(enabled) == 1 and enabled[0].image_id == goal.build.image_id:
-        return Done(f"{enabled[0].name} already runs {goal.build.image_id} in {view.cluster.region}", enabled[0].name)
+    if is_live_already(view, goal):
+        live = enabled_groups(view)[0]
+        return Done(f"{live.name} already runs {goal.build.image_id} in {view.cluster.region}", live.name)
     intended = parse_name(goal.red) if goal.red else None
     if intended and intended.cluster == view.cluster.name and view.group(str(intended)) is None:
         return _create(view, goal, str(intended))
@@ -99,79 +138,76 @@ def _create(view: ClusterView, goal: PushGoal, name: str) -> Step:
         role=MAIN,
         run=goal.run,
         suspended=PUSH_SUSPENDED,
-        extra_tags=tags,
+        extra_tags=fenced(goal.token, tags),
     )
     return CreateRed(spec)
 
 
-def _prepare(view: ClusterView, goal: PushGoal, red: Group, previous: list[Group], is_late: bool) -> Step:
+def _prepare(look: Look, goal: PushGoal, red: Group) -> Step:
     """Red is out of traffic and on its way up; it will stand beside whoever serves then, previous or not."""
-    serving = enabled_groups(view)
-    if not red.suspended >= PUSH_SUSPENDED:
-        return SuspendRed(red.name, PUSH_SUSPENDED)
+    view, serving = look.view, enabled_groups(look.view)
     if not red.is_attached:
         return AttachRed(view.cluster, split_main_traffic(view, by_health(serving), [red.name]))
+    if goal.scaling is not None and red.tags.get(SCALING) != goal.scaling.words:
+        return PutScalingPolicy(red.name, goal.scaling)
     missing = missing_health(red)
-    if missing and is_late:
-        return mark_failed(red, f"not healthy {goal.launch_within_seconds:.0f} s after its launch: {missing[0]}")
-    if growth := _growth(view, goal, red, previous):
+    if missing and _is_late(look, goal, red):
+        return _give_up(goal, red, f"not healthy {goal.launch_within_seconds:.0f} s after its launch: {missing[0]}")
+    if growth := _growth(view, goal, red):
         return growth
     if missing:
         return WaitHealthy(f"{red.name} is healthy", missing)
     return ShareTraffic(view.cluster, split_main_traffic(view, by_health([red, *serving])))
 
 
-def _hand_over(
-    view: ClusterView,
-    goal: PushGoal,
-    red: Group,
-    previous: list[Group],
-    served: Mapping[str, float],
-    is_late: bool,
-) -> Step:
+def _hand_over(look: Look, goal: PushGoal, red: Group) -> Step:
     """Red/red: both serve. Previous goes out of traffic only when every red instance is seen at work."""
+    view = look.view
+    previous = [group for group in previous_groups(view, red) if group.is_enabled]
     if is_mostly_dead(red):
-        return mark_failed(red, f"only {red.healthy_count} of {red.capacity.desired} healthy while sharing traffic")
+        return _give_up(goal, red, f"only {red.healthy_count} of {red.capacity.desired} healthy while sharing traffic")
     missing = missing_health(red)
-    idle = missing_traffic(red, served) if goal.needs_traffic else ()
-    if is_late and (missing or idle):
-        lack = (missing or idle)[0]
-        return mark_failed(red, f"not taking traffic {goal.launch_within_seconds:.0f} s after its launch: {lack}")
-    if growth := _growth(view, goal, red, previous):
+    idle = missing_traffic(red, look.served) if goal.needs_traffic else ()
+    if (missing or idle) and _is_late(look, goal, red):
+        return _give_up(goal, red, f"not taking traffic in time: {(missing or idle)[0]}")
+    if growth := _growth(view, goal, red):
         return growth
     if missing:
-        return WaitHealthy(f"{red.name} is healthy beside {_names(previous)}", missing)
-    if idle:
-        return WaitTakingTraffic(f"every instance of {red.name} takes traffic", idle)
+        return WaitHealthy(f"{red.name} is healthy beside {names_of(previous)}", missing)
+    wait = WaitTakingTraffic(f"every instance of {red.name} takes traffic", idle)
+    if idle and SIDE_BY_SIDE_UNTIL not in red.tags:
+        return wait
+    seconds = goal.side_by_side_seconds
+    step = watch(look, red, previous, WatchKind.SIDE_BY_SIDE, SIDE_BY_SIDE_UNTIL, seconds, goal.token)
+    if step or idle:
+        return step or wait
     weights = split_main_traffic(view, {red.name: 1.0}, [group.name for group in previous])
     return DisablePrevious(view.cluster, weights)
 
 
-def _settle(view: ClusterView, goal: PushGoal, red: Group) -> Step:
-    """Red serves alone: make black keep still, then let go of red; only what nobody changed meanwhile."""
-    previous = previous_groups(view, red)
+def _settle(look: Look, goal: PushGoal, red: Group) -> Step:
+    """Red serves alone: make black keep still, watch red, then let go of it; only what nobody changed meanwhile."""
+    previous = previous_groups(look.view, red)
     if is_mostly_dead(red):
         if any(group.healthy_count for group in previous):
-            return mark_failed(red, f"only {red.healthy_count} of {red.capacity.desired} healthy after the switch")
+            reason = f"only {red.healthy_count} of {red.capacity.desired} healthy after the switch"
+            return _give_up(goal, red, reason)
         return WaitHealthy(f"{red.name} is healthy again: no earlier group is", missing_health(red))
     for group in previous:
-        if not group.suspended >= BLACK_SUSPENDED:
-            return SuspendBlack(group.name, BLACK_SUSPENDED)
-    minimum = red.capacity.minimum
-    if str(minimum) == red.tags.get(PINNED) and minimum > goal.size.minimum:
-        return UnpinRed(red.name, Capacity(goal.size.minimum, red.capacity.desired, red.capacity.maximum))
-    if red.suspended & PUSH_SUSPENDED:
-        return ResumeProcesses(red.name, red.suspended & PUSH_SUSPENDED)
-    return TagGroup(red.name, {PINNED: ""})
+        if step := make_black(look, group, goal.token):
+            return step
+    if step := watch(look, red, previous, WatchKind.ALONE, WATCHED_UNTIL, goal.watch_seconds, goal.token):
+        return step
+    return let_go(red, goal.size, PUSH_SUSPENDED) or TagGroup(red.name, fenced(goal.token, {PINNED: ""}))
 
 
-def _finish(view: ClusterView, goal: PushGoal, red: Group) -> Step:
+def _finish(look: Look, goal: PushGoal, red: Group) -> Step:
     """The push is over; what is too old goes, and nothing that this or another push still uses."""
+    view = look.view
     previous = [group.name for group in previous_groups(view, red)]
     older = [group for group in main_groups(view) if group.created_at < red.created_at and group.name not in previous]
     spare = max(goal.keep_black - len(previous), 0)
-    black = [group for group in older if is_black(group) and not is_abandoned(group)]
-    retired = [group for group in older if is_abandoned(group)] + black[spare:]
+    retired = [group for group in older if is_abandoned(group)] + [one for one in older if is_black(one)][spare:]
     if retired:
         return RetireOlder(retired[-1].name)
     kept = f"; {' '.join(previous)} kept for a rollback" if previous else ""
@@ -182,16 +218,39 @@ def _finish(view: ClusterView, goal: PushGoal, red: Group) -> Step:
     )
 
 
-def _growth(view: ClusterView, goal: PushGoal, red: Group, previous: list[Group]) -> Step | None:
+ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
+    PushState.HALF_MADE: lambda look, goal, red: _create(look.view, goal, red.name),
+    PushState.LAUNCHING: _prepare,
+    PushState.RED_RED: _hand_over,
+    PushState.RED_BLACK: _settle,
+    PushState.ENDED: _finish,
+}
+
+
+def _growth(view: ClusterView, goal: PushGoal, red: Group) -> Step | None:
     """Red as big as the previous group of *now* asks for; the pin is noted before it is set, so it is never lost."""
+    previous = [group for group in previous_groups(view, red) if group.is_enabled]
     size = red_size(_live_count(previous), goal.size, goal.headroom_pct)
     if size is None:
-        return mark_failed(red, _too_small(view, goal, previous))
+        return _give_up(goal, red, _too_small(view, goal, previous))
     if size <= red.capacity.desired:
         return None
     if red.tags.get(PINNED) != str(size):
-        return TagGroup(red.name, {PINNED: str(size)})
+        return TagGroup(red.name, fenced(goal.token, {PINNED: str(size)}))
     return GrowRed(red.name, pinned(size, goal.size))
+
+
+def _is_late(look: Look, goal: PushGoal, red: Group) -> bool:
+    """Red should serve by now; once it has been watched, it is given as long again. A push that is held is never
+    late."""
+    latest = red.created_at + timedelta(seconds=goal.launch_within_seconds)
+    if watched_until := red.tags.get(SIDE_BY_SIDE_UNTIL):
+        latest = max(latest, datetime.fromisoformat(watched_until) + timedelta(seconds=goal.side_by_side_seconds))
+    return not look.hold and look.now >= latest
+
+
+def _give_up(goal: PushGoal, red: Group, reason: str) -> Step:
+    return mark_failed(red, reason, goal.token)
 
 
 def _live_count(groups: list[Group]) -> int:
@@ -203,14 +262,6 @@ def _live_count(groups: list[Group]) -> int:
 def _too_small(view: ClusterView, goal: PushGoal, groups: list[Group]) -> str:
     live = _live_count(groups)
     return (
-        f"{_names(groups)} serves {view.cluster.region} with {live} instances, more than the {goal.size.maximum} "
+        f"{names_of(groups)} serves {view.cluster.region} with {live} instances, more than the {goal.size.maximum} "
         f"that a group of {view.cluster.name} may have"
     )
-
-
-def mark_failed(red: Group, reason: str) -> MarkFailed:
-    return MarkFailed(red.name, {FAILED: tag_value(reason)}, reason)
-
-
-def _names(groups: list[Group]) -> str:
-    return " and ".join(sorted(group.name for group in groups)) or "nothing"

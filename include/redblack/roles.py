@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from include.fleet import ClusterView, Group
-from include.fleet.tags import FAILED, MAIN, PREVIOUS, ROLE, RUN
+from include.fleet.tags import BLACK_SINCE, FAILED, FENCE, MAIN, PINNED, PREVIOUS, ROLE, ROLLED_BACK, RUN, WATCHED_UNTIL
 from include.redblack.names import next_number, parse_name
 
 PUSH_SUSPENDED: Final = frozenset({"AZRebalance", "AlarmNotification", "ScheduledActions"})
 """On red while it is pushed: what would change its size or replace its instances."""
-BLACK_SUSPENDED: Final = frozenset(
-    {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "ScheduledActions"}
-)
+GROWING: Final = frozenset({"Launch", "Terminate", "AddToLoadBalancer"})
+"""What a group needs to grow."""
+BLACK_SUSPENDED: Final = GROWING | {"AlarmNotification", "ScheduledActions"}
 """On black: with the first three alone, policies and schedules still move its wish, and it jumps when resumed."""
 
 
@@ -46,13 +47,24 @@ def is_alive(group: Group) -> bool:
 
 
 def is_black(group: Group) -> bool:
-    """Out of traffic by a push: a group that somebody is only just launching lacks the suspended processes."""
-    return group.weight == 0 and is_alive(group) and group.suspended >= BLACK_SUSPENDED
+    """Out of traffic by a push or a rollback, and kept; a group that is only just being launched is not."""
+    return group.weight == 0 and is_alive(group) and bool(group.tags.get(BLACK_SINCE))
+
+
+def is_launching(group: Group) -> bool:
+    """Made by a push, and out of traffic without ever having served alone."""
+    is_pushed = bool(group.tags.get(PINNED)) and WATCHED_UNTIL not in group.tags
+    return group.weight == 0 and not group.is_deleting and is_pushed and not is_black(group)
 
 
 def is_abandoned(group: Group) -> bool:
     """Left over: a failed red whose rollback stopped half-way and was never taken up again."""
-    return group.weight == 0 and not group.is_deleting and bool(group.tags.get(FAILED))
+    return group.weight == 0 and not group.is_deleting and bool(group.tags.get(FAILED)) and not is_black(group)
+
+
+def is_rolled_back(group: Group) -> bool:
+    """Somebody has gone back from it, or its push failed: it is nothing to go back to."""
+    return bool(group.tags.get(ROLLED_BACK) or group.tags.get(FAILED))
 
 
 def next_main_number(view: ClusterView) -> int:
@@ -61,3 +73,18 @@ def next_main_number(view: ClusterView) -> int:
     mine = {name: one.number for name, one in parsed.items() if one and one.cluster == view.cluster.name}
     newest = next((mine[group.name] for group in main_groups(view) if group.name in mine), None)
     return next_number(newest, mine.values())
+
+
+def fenced(token: int, tags: Mapping[str, str]) -> dict[str, str]:
+    """`tags`, and the token of the lease under which they are written."""
+    return {**tags, FENCE: str(token)} if token else dict(tags)
+
+
+def newest_fence(view: ClusterView) -> int:
+    """The greatest token under which any group of the cluster was changed; 0: none says."""
+    found = (group.tags.get(FENCE, "") for group in view.groups)
+    return max((int(token) for token in found if token.isdigit()), default=0)
+
+
+def names_of(groups: list[Group]) -> str:
+    return " and ".join(sorted(group.name for group in groups)) or "nothing"

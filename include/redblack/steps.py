@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from include.fleet import Capacity, ClusterRef, GroupSpec
+from include.fleet import Capacity, ClusterRef, GroupSpec, ScalingPolicy
+from include.redblack.look import WatchRequest
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,21 @@ class DisablePrevious(SetWeights):
 
 
 @dataclass(frozen=True)
-class RestorePrevious(SetWeights):
-    """Rollback: traffic back to where it was before the push."""
+class EnableBlack(SetWeights):
+    """Rollback: the group to go back to takes traffic, all of it or what it can carry."""
 
     @property
     def sentence(self) -> str:
         return f"give traffic back: {self.split}"
+
+
+@dataclass(frozen=True)
+class DisableRed(SetWeights):
+    """Rollback: the bad group goes out of traffic."""
+
+    @property
+    def sentence(self) -> str:
+        return f"take the bad group out of traffic: {self.split}"
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,23 @@ class GrowRed(ResizeGroup):
 
 
 @dataclass(frozen=True)
-class UnpinRed(ResizeGroup):
+class GrowBlack(ResizeGroup):
+    """Rollback: the group to go back to is too small for the traffic of now."""
+
+
+@dataclass(frozen=True)
+class Unpin(ResizeGroup):
     """The minimum back to the cluster's own; the wish stays."""
+
+
+@dataclass(frozen=True)
+class PutScalingPolicy:
+    name: str
+    policy: ScalingPolicy
+
+    @property
+    def sentence(self) -> str:
+        return f"scale {self.name} at {self.policy.target_rps:g} requests/s an instance"
 
 
 @dataclass(frozen=True)
@@ -114,11 +139,6 @@ class SuspendProcesses:
     @property
     def sentence(self) -> str:
         return f"suspend {', '.join(sorted(self.processes))} on {self.name}"
-
-
-@dataclass(frozen=True)
-class SuspendRed(SuspendProcesses):
-    """What would work against the push; left out only where the launch was interrupted before it."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +228,23 @@ class WaitTakingTraffic(Wait):
 
 
 @dataclass(frozen=True)
+class WaitHeld(Wait):
+    """Somebody holds the cluster: no push goes forward."""
+
+
+@dataclass(frozen=True)
+class WaitGuard(Wait):
+    """The traffic guard refuses the next step; capacity or traffic may change."""
+
+
+@dataclass(frozen=True)
+class WatchRed(Wait):
+    """Red is watched until `request.until`; what was found is in the next look."""
+
+    request: WatchRequest | None = None
+
+
+@dataclass(frozen=True)
 class Done:
     summary: str
     group: str = ""
@@ -229,7 +266,14 @@ class Failed:
 
 
 Verb = (
-    CreateGroup | SetWeights | ResizeGroup | SuspendProcesses | ResumeProcesses | TagGroup | DeleteGroup
+    CreateGroup
+    | SetWeights
+    | ResizeGroup
+    | PutScalingPolicy
+    | SuspendProcesses
+    | ResumeProcesses
+    | TagGroup
+    | DeleteGroup
 )  # every one of these is exactly one call of the fleet's port
 End = Done | Failed
 Step = Verb | Wait | End

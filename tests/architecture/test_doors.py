@@ -14,7 +14,8 @@ PURE = {"numpy", "pydantic", "include.errors"}
 ROOMS: dict[str, set[str]] = {
     "apps": PURE | {"include.canary"},
     "canary": PURE | {"scipy", "numba"},
-    "redblack": PURE | {"include.fleet"},
+    "redblack": PURE | {"include.fleet", "include.ledger"},
+    "ledger": PURE,
     "bake": PURE | {"include.fleet"},
     "fleet": PURE,
     "reports": PURE | {"jinja2", "markupsafe", "include.canary", "include.fleet"},
@@ -22,7 +23,9 @@ ROOMS: dict[str, set[str]] = {
     "adapters": PURE | {
         "boto3", "botocore", "git", "jira", "httpx", "tenacity", "sqlalchemy", "alembic",
         "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps",
-        "include.adapters.aws_", "include.adapters.metric_store", "include.adapters.prometheus_query",
+        "include.ledger",
+        "include.adapters.aws_", "include.adapters.ledger_", "include.adapters.metric_store",
+        "include.adapters.prometheus_query",
     },
     "localcloud": PURE | {
         "moto", "werkzeug", "boto3", "botocore", "envoy", "cbor2", "responses",
@@ -31,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "services": PURE | {
         "pydantic_settings", "httpx", "boto3", "botocore", "uvloop", "werkzeug", "moto", "starlette", "uvicorn",
         "include.adapters", "include.localcloud", "include.loadgen", "include.canary", "include.reports",
-        "include.fleet", "include.bake", "include.redblack", "include.apps", "include.services",
+        "include.fleet", "include.bake", "include.redblack", "include.ledger", "include.apps", "include.services",
         "examples",
     },
 }  # fmt: skip
@@ -102,7 +105,7 @@ def test_every_room_has_doors() -> None:
 
 def test_pure_rooms_read_no_clock_environment_or_chance() -> None:
     forbidden = ("datetime.now(", "os.environ", "time.time(", "default_rng()")
-    for room in ("canary", "redblack", "bake", "fleet", "reports", "apps"):
+    for room in ("canary", "redblack", "bake", "fleet", "ledger", "reports", "apps"):
         for path in modules(ROOT / "include" / room):
             text = path.read_text()
             assert not [word for word in forbidden if word in text], path.relative_to(ROOT)

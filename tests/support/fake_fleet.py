@@ -6,13 +6,22 @@ group), and every call is a place where the engine may be killed, before or afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from include.errors import RefusedError
-from include.fleet import Capacity, ClusterRef, ClusterView, Group, GroupSpec, Instance
-from include.fleet.tags import CLUSTER, IMAGE, MAIN, ROLE, RUN
+from include.fleet import (
+    Capacity,
+    ClusterRef,
+    ClusterView,
+    Group,
+    GroupSpec,
+    Instance,
+    ScalingPolicy,
+    TrafficHistory,
+)
+from include.fleet.tags import CLUSTER, IMAGE, MAIN, ROLE, RUN, SCALING
 
 DELETE_SECONDS = 5.0
 EPOCH = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -61,6 +70,10 @@ class FakeFleet:
         self.listener: dict[str, int] = {}
         self.calls: list[str] = []
         self.reads = 0
+        self.looks: list[int] = []
+        self.policies: dict[str, ScalingPolicy] = {}
+        self.rps: float | None = None
+        self.growth_rps_per_second = 0.0
         self.hook: Callable[[str, str], None] = lambda call, moment: None
         self.read_hook: Callable[[], None] = lambda: None
         self.check: Callable[[FakeFleet], None] = lambda fleet: None
@@ -94,11 +107,15 @@ class FakeFleet:
 
     # --- the port
 
-    def view_cluster(self, cluster: ClusterRef) -> ClusterView:
+    def view_cluster(self, cluster: ClusterRef, *, health_of: Collection[str] | None = None) -> ClusterView:
         self.reads += 1
         self.read_hook()
+        asked = self.listener if health_of is None else set(health_of) & set(self.listener)
+        self.looks.append(len(asked) + 2)
         groups = tuple(
-            self._group(name, one) for name, one in self.records.items() if one.tags[CLUSTER] == cluster.name
+            replace(self._group(name, one), is_health_read=name in asked or name not in self.listener)
+            for name, one in self.records.items()
+            if one.tags[CLUSTER] == cluster.name
         )
         return ClusterView(cluster, self.now, groups)
 
@@ -135,6 +152,18 @@ class FakeFleet:
 
     def tag_group(self, name: str, tags: Mapping[str, str]) -> None:
         self._call(f"create_or_update_tags {name}", lambda: self.records[name].tags.update(tags))
+
+    def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
+        self._call(f"put_scaling_policy {name}", lambda: self.policies.update({name: policy}))
+        self._call(f"create_or_update_tags {name}", lambda: self.records[name].tags.update({SCALING: policy.words}))
+
+    def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
+        """A straight line that ends at `rps` now; none where it is not set."""
+        if self.rps is None:
+            return TrafficHistory(5.0)
+        ages = range(min(seconds, 60), -1, -5)
+        points = tuple((self.now - timedelta(seconds=age), self.rps - age * self.growth_rps_per_second) for age in ages)
+        return TrafficHistory(5.0, points)
 
     def delete_group(self, name: str) -> None:
         if self.listener.get(name, 0) > 0:
@@ -253,4 +282,5 @@ class FakeFleet:
             image_id=member.image_id,
             target_state=state,
             target_reason="" if state == "healthy" else "Elb.RegistrationInProgress",
+            is_well=not member.is_dead,
         )

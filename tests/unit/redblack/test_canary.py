@@ -10,8 +10,18 @@ import pytest
 
 from include.fleet import ClusterRef
 from include.fleet.tags import SOAK_END
-from include.redblack import Build, CanaryGoal, Done, Failed, GroupTemplate, drive_canary, drive_teardown, soak_end
-from include.redblack.drive import Progress
+from include.redblack import (
+    Build,
+    CanaryGoal,
+    Done,
+    Failed,
+    GroupTemplate,
+    Need,
+    Progress,
+    drive_canary,
+    drive_teardown,
+    soak_end,
+)
 from tests.support.fake_fleet import FakeFleet, Killed
 
 CLUSTER = ClusterRef("api", "main", "us-east-1")
@@ -24,6 +34,7 @@ GOAL = CanaryGoal(
     size=2,
     share_pct=15.0,
     soak_seconds=240,
+    need=Need(10.0),
 )
 CANARY, BASELINE = "api-main-canary-v042", "api-main-baseline-v042"
 
@@ -123,7 +134,7 @@ def test_teardown_takes_it_all_down_however_far_the_launch_came(turns: int) -> N
     fleet = fleet_with_main()
     for _, progress in zip(range(turns), drive_canary(fleet, GOAL, fleet.clock), strict=False):
         fleet.advance(progress.pause_seconds)
-    end, said = drive(fleet, drive_teardown(fleet, GOAL))
+    end, said = drive(fleet, drive_teardown(fleet, GOAL, fleet.clock))
     fleet.advance(10)
     assert isinstance(end, Done)
     assert set(fleet.records) == {"api-main-v041"}
@@ -134,7 +145,7 @@ def test_teardown_takes_it_all_down_however_far_the_launch_came(turns: int) -> N
 def test_teardown_leaves_a_canary_of_another_run_alone() -> None:
     fleet = fleet_with_main()
     launch(fleet)
-    end, _ = drive(fleet, drive_teardown(fleet, replace(GOAL, run="canary-2")))
+    end, _ = drive(fleet, drive_teardown(fleet, replace(GOAL, run="canary-2"), fleet.clock))
     assert isinstance(end, Done) and CANARY in fleet.listener
 
 
@@ -156,7 +167,7 @@ def test_launch_and_teardown_killed_at_any_call_end_the_same() -> None:
     whole.hook = lambda call, moment: points.append((call, moment))
     launch(whole)
     launched, first = state(whole), len(points)
-    drive(whole, drive_teardown(whole, GOAL))
+    drive(whole, drive_teardown(whole, GOAL, whole.clock))
     gone = state(whole)
     assert first >= 18 and len(points) > first
     for point in range(len(points)):
@@ -178,7 +189,7 @@ def test_launch_and_teardown_killed_at_any_call_end_the_same() -> None:
                 continue
         for _ in range(2):
             try:
-                drive(fleet, drive_teardown(fleet, GOAL))
+                drive(fleet, drive_teardown(fleet, GOAL, fleet.clock))
             except Killed:
                 continue
         assert state(fleet) == gone, points[point]
