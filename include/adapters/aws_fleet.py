@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from include.adapters.aws_errors import AwsCalls, ClientFactory, tag_map
+from include.adapters.aws_errors import AwsCalls, BeforeChange, ClientFactory, allow, tag_map
 from include.adapters.aws_groups import AwsGroups, GroupSettings
 from include.adapters.aws_listener import AwsListener, name_of
+from include.adapters.aws_traffic import AwsTraffic
 from include.errors import RefusedError
 from include.fleet.tags import CLUSTER, IMAGE
-from include.fleet.values import Capacity, ClusterRef, ClusterView, Group, GroupSpec, Instance
+from include.fleet.values import (
+    Capacity,
+    ClusterRef,
+    ClusterView,
+    Group,
+    GroupSpec,
+    Instance,
+    ScalingPolicy,
+    TrafficHistory,
+)
 
-INSTANCE_NAMESPACE = "Redstart/Instance"
-QUERIES_PER_CALL = 500
-METRIC_PERIOD_SECONDS = 5
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,9 +33,10 @@ def utc_now() -> datetime:
 class AwsFleet:
     """Groups of one region behind the load balancer named `load_balancer`; see include/fleet/port.py.
 
-    A view reads groups, listener, and the target health of each attached group: 4 calls while previous and red
-    are attached, whatever their size. Only the first view, and one after a group was made or deleted here, reads
-    the region's target groups too, to see groups that were left half-made.
+    A view reads groups, listener, and the target health of each attached group that it is asked for: 3 calls for
+    one group, whatever its size. Only the first view, and one after a group was made or deleted here, reads the
+    region's target groups too, to see groups that were left half-made. `before_change` is asked before each call
+    that changes anything; what it raises stops the call.
     """
 
     def __init__(
@@ -38,17 +46,20 @@ class AwsFleet:
         load_balancer: str,
         settings: GroupSettings | None = None,
         clock_now: Callable[[], datetime] = utc_now,
+        before_change: BeforeChange = allow,
     ) -> None:
         self.region = region
-        self._calls = AwsCalls(region, clients)
+        settings = settings or GroupSettings()
+        self._calls = AwsCalls(region, clients, before_change)
         self._listener = AwsListener(self._calls, load_balancer)
-        self._groups = AwsGroups(self._calls, settings or GroupSettings())
+        self._groups = AwsGroups(self._calls, settings)
+        self._traffic = AwsTraffic(self._calls, settings.traffic_period_seconds)
         self._now = clock_now
         self._arns: dict[str, str] = {}
         self._members: dict[str, list[str]] = {}
         self._partial: list[Group] | None = None
 
-    def view_cluster(self, cluster: ClusterRef) -> ClusterView:
+    def view_cluster(self, cluster: ClusterRef, *, health_of: Collection[str] | None = None) -> ClusterView:
         filters = [{"Name": f"tag:{CLUSTER}", "Values": [cluster.name]}]
         found = list(
             self._calls.pages(
@@ -60,7 +71,7 @@ class AwsFleet:
             )
         )
         _, weights, _ = self._listener.read()
-        groups = [self._read_group(one, weights) for one in found]
+        groups = [self._read_group(one, weights, health_of) for one in found]
         self._members = {group.name: [one.instance_id for one in group.instances] for group in groups}
         names = {group.name for group in groups}
         if self._partial is None:
@@ -111,46 +122,40 @@ class AwsFleet:
         self._arns.pop(name, None)
         self._groups.delete(name, self._listener.find_target_groups([name]).get(name))
 
+    def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
+        self._groups.put_policy(name, policy, self._listener.balancer_arn(), self._target_group_arn(name))
+
+    def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
+        return self._traffic.history(self._listener.balancer_arn(), self._now(), seconds)
+
     def count_requests(self, group: str, *, seconds: int) -> dict[str, float]:
         members = self._members.get(group)
         if members is None:
             found = self._groups.find_scaling_group(group) or {}
             members = [one["InstanceId"] for one in found.get("Instances", ())]
-        counts: dict[str, float] = {}
-        for start in range(0, len(members), QUERIES_PER_CALL):
-            counts |= self._count(group, members[start : start + QUERIES_PER_CALL], seconds)
-        return counts
-
-    def _count(self, group: str, members: Sequence[str], seconds: int) -> dict[str, float]:
-        now = self._now()
-        totals: dict[str, float] = {}
-        pages = self._calls.pages(
-            "cloudwatch",
-            "get_metric_data",
-            "MetricDataResults",
-            subject=group,
-            MetricDataQueries=[_requests_query(f"m{i}", group, member) for i, member in enumerate(members)],
-            StartTime=now - timedelta(seconds=seconds),
-            EndTime=now + timedelta(seconds=METRIC_PERIOD_SECONDS),  # the period that has only begun counts too
-        )
-        for result in pages:
-            member = members[int(result["Id"][1:])]
-            if result["Values"]:
-                totals[member] = totals.get(member, 0.0) + float(sum(result["Values"]))
-        return totals
+        return self._traffic.count(group, members, self._now(), seconds)
 
     def _switch_processes(self, operation: str, name: str, processes: Sequence[str]) -> None:
         self._calls.call(
             "autoscaling", operation, subject=name, AutoScalingGroupName=name, ScalingProcesses=sorted(processes)
         )
 
-    def _read_group(self, found: Mapping[str, Any], weights: Mapping[str, int]) -> Group:
+    def _target_group_arn(self, name: str) -> str:
+        arns = self._arns if name in self._arns else self._listener.find_target_groups([name])
+        if name not in arns:
+            raise RefusedError(f"put_scaling_policy in {self.region}: {name} has no target group")
+        return arns[name]
+
+    def _read_group(
+        self, found: Mapping[str, Any], weights: Mapping[str, int], health_of: Collection[str] | None
+    ) -> Group:
         name, tags = str(found["AutoScalingGroupName"]), tag_map(found.get("Tags"))
         arn = next((one for one in found.get("TargetGroupARNs", ()) if name_of(one) == name), None)
         if arn:
             self._arns[name] = arn
         is_attached = arn in weights
-        health = self._read_health(name, arn) if arn and is_attached else {}
+        is_asked = health_of is None or name in health_of
+        health = self._read_health(name, arn) if arn and is_attached and is_asked else {}
         image_id = tags.get(IMAGE, "")
         members = sorted(found.get("Instances", ()), key=lambda one: str(one["InstanceId"]))  # AWS keeps no order
         return Group(
@@ -164,6 +169,7 @@ class AwsFleet:
             tags=tags,
             is_deleting=bool(found.get("Status")),  # AWS fills it only with "Delete in progress"
             is_attached=is_attached,
+            is_health_read=is_asked or not is_attached,  # nobody checks what no listener lists
         )
 
     def _read_health(self, name: str, arn: str) -> dict[str, Mapping[str, str]]:
@@ -204,17 +210,5 @@ def _read_instance(found: Mapping[str, Any], image_id: str, health: Mapping[str,
         image_id=image_id,
         target_state=target.get("State"),
         target_reason=target.get("Description") or target.get("Reason") or "",
+        is_well=found.get("HealthStatus", "Healthy") == "Healthy",
     )
-
-
-def _requests_query(query_id: str, group: str, instance_id: str) -> dict[str, Any]:
-    dimensions = [
-        {"Name": "AutoScalingGroupName", "Value": group},
-        {"Name": "InstanceId", "Value": instance_id},
-    ]
-    metric = {"Namespace": INSTANCE_NAMESPACE, "MetricName": "RequestCount", "Dimensions": dimensions}
-    return {
-        "Id": query_id,
-        "MetricStat": {"Metric": metric, "Period": METRIC_PERIOD_SECONDS, "Stat": "Sum"},
-        "ReturnData": True,
-    }

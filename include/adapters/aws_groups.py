@@ -7,16 +7,22 @@ is the last to be deleted: as long as anything else is left it is still there to
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from include.adapters.aws_errors import AwsCalls, AwsRefusedError, tag_list, tag_map
-from include.errors import RefusedError
+from include.adapters.aws_listener import find_target_groups
+from include.adapters.aws_traffic import balancer_dimension
+from include.errors import ConfigError, RefusedError, RetryableError
 from include.fleet.tags import NETWORK, RUN
-from include.fleet.values import GroupSpec
+from include.fleet.values import GroupSpec, ScalingPolicy
 
 TAGS_PER_CALL = 20
+POLICY = "redstart-requests"
+GONE = re.compile("not found|not part of the group")
+NOT_YET = re.compile("launch template, with .* does not exist|Target Groups may not be valid")
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class GroupSettings:
     """What every group of a region has in common on AWS's side; times in seconds.
 
     `network`: value of the tag redstart:network by which subnets are found. `security_group_ids` and
-    `instance_profile` are left to the subnets' defaults where empty.
+    `instance_profile` are left to the subnets' defaults where empty. `traffic_period_seconds`: how often the load
+    balancer's metrics come.
     """
 
     network: str = "main"
@@ -36,6 +43,21 @@ class GroupSettings:
     grace_seconds: int = 60
     security_group_ids: tuple[str, ...] = ()
     instance_profile: str = ""
+    traffic_period_seconds: int = 60
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], *, source: str) -> GroupSettings:
+        """What `given` says by these names; other names are not ours. ConfigError names a value of the wrong kind."""
+        found: dict[str, Any] = {}
+        for one in fields(cls):
+            if one.name not in given:
+                continue
+            value = given[one.name]
+            value = tuple(value) if isinstance(value, list) else value
+            if type(value) is not type(one.default):
+                raise ConfigError(f"must be like {one.default!r}", source=source, key=one.name, value=value)
+            found[one.name] = value
+        return cls(**found)
 
 
 class AwsGroups:
@@ -78,6 +100,24 @@ class AwsGroups:
         if is_there:
             self._quietly("autoscaling", "delete_auto_scaling_group", name, AutoScalingGroupName=name, ForceDelete=True)
 
+    def put_policy(self, name: str, policy: ScalingPolicy, balancer_arn: str, target_group_arn: str) -> None:
+        """Target tracking on requests; the same name replaces what was there."""
+        label = f"{balancer_dimension(balancer_arn)}/{target_group_arn.rpartition(':')[2]}"
+        metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+        self._calls.call(
+            "autoscaling",
+            "put_scaling_policy",
+            subject=name,
+            AutoScalingGroupName=name,
+            PolicyName=POLICY,
+            PolicyType="TargetTrackingScaling",
+            EstimatedInstanceWarmup=round(policy.warmup_seconds),
+            TargetTrackingConfiguration={
+                "PredefinedMetricSpecification": metric,
+                "TargetValue": policy.target_rps * 60.0,  # AWS counts requests per target and minute
+            },
+        )
+
     def find_scaling_group(self, name: str) -> Mapping[str, Any] | None:
         answer = self._calls.call(
             "autoscaling", "describe_auto_scaling_groups", subject=name, AutoScalingGroupNames=[name]
@@ -103,21 +143,25 @@ class AwsGroups:
         return self._subnets
 
     def _make_target_group(self, spec: GroupSpec) -> str:
-        try:
-            found = self._calls.call("elbv2", "describe_target_groups", subject=spec.name, Names=[spec.name])
-        except AwsRefusedError as error:
-            if not error.code.startswith("TargetGroupNotFound"):
-                raise
-            found = {"TargetGroups": []}
-        if found["TargetGroups"]:
-            arn = str(found["TargetGroups"][0]["TargetGroupArn"])
-            self._refuse_foreign(spec, "target group", self.target_group_tags([arn]).get(arn, {}))
-        else:
-            arn = self._create_target_group(spec)
+        arn = self._find_target_group(spec)
+        if arn is None:
+            try:
+                arn = self._create_target_group(spec)
+            except AwsRefusedError as error:  # made by a try whose reply was lost, or by another just now
+                arn = self._find_target_group(spec) if error.code == "DuplicateTargetGroupName" else None
+                if arn is None:
+                    raise
         drain = {"Key": "deregistration_delay.timeout_seconds", "Value": str(self._settings.drain_seconds)}
         self._calls.call(
             "elbv2", "modify_target_group_attributes", subject=spec.name, TargetGroupArn=arn, Attributes=[drain]
         )
+        return arn
+
+    def _find_target_group(self, spec: GroupSpec) -> str | None:
+        """Its ARN; one of that name that is not this run's is refused."""
+        arn = find_target_groups(self._calls, [spec.name]).get(spec.name)
+        if arn is not None:
+            self._refuse_foreign(spec, "target group", self.target_group_tags([arn]).get(arn, {}))
         return arn
 
     def _create_target_group(self, spec: GroupSpec) -> str:
@@ -178,6 +222,8 @@ class AwsGroups:
                 self._create_scaling_group(spec, target_group_arn)
                 return frozenset()
             except AwsRefusedError as error:
+                if NOT_YET.search(str(error)):  # just made by us: EC2 and ELB tell their neighbours a moment later
+                    raise RetryableError(str(error)) from error
                 if "AlreadyExists" not in error.code:
                     raise
             found = self.find_scaling_group(spec.name) or {}
@@ -224,6 +270,6 @@ class AwsGroups:
         try:
             self._calls.call(service, operation, subject=name, **arguments)
         except AwsRefusedError as error:
-            is_gone = "NotFound" in error.code or (error.code == "ValidationError" and "not found" in str(error))
+            is_gone = "NotFound" in error.code or (error.code == "ValidationError" and GONE.search(str(error)))
             if not is_gone:
                 raise

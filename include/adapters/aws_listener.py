@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.adapters.aws_errors import AwsCalls, AwsRefusedError
@@ -21,6 +21,20 @@ def name_of(target_group_arn: str) -> str:
     return target_group_arn.split(":targetgroup/", 1)[-1].split("/", 1)[0]
 
 
+def find_target_groups(calls: AwsCalls, names: Sequence[str]) -> dict[str, str]:
+    """ARN per name, of those that exist (asked one by one: AWS refuses the whole list for one that is missing)."""
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            answer = calls.call("elbv2", "describe_target_groups", subject=name, Names=[name])
+        except AwsRefusedError as error:
+            if not error.code.startswith("TargetGroupNotFound"):
+                raise
+            continue
+        found |= {group["TargetGroupName"]: group["TargetGroupArn"] for group in answer["TargetGroups"]}
+    return found
+
+
 class AwsListener:
     """The first listener of the load balancer named `load_balancer`; its address never changes, so it is kept."""
 
@@ -37,7 +51,7 @@ class AwsListener:
                 "describe_listeners",
                 "Listeners",
                 subject=self.load_balancer,
-                LoadBalancerArn=self._find_balancer(),
+                LoadBalancerArn=self.balancer_arn(),
             )
         )
         if not listeners:
@@ -73,18 +87,16 @@ class AwsListener:
             DefaultActions=[action],
         )
 
-    def find_target_groups(self, names: list[str]) -> dict[str, str]:
-        """ARN per name, of those that exist (asked one by one: AWS refuses the whole list for one that is missing)."""
-        found: dict[str, str] = {}
-        for name in names:
-            try:
-                answer = self._calls.call("elbv2", "describe_target_groups", subject=name, Names=[name])
-            except AwsRefusedError as error:
-                if not error.code.startswith("TargetGroupNotFound"):
-                    raise
-                continue
-            found |= {group["TargetGroupName"]: group["TargetGroupArn"] for group in answer["TargetGroups"]}
-        return found
+    def find_target_groups(self, names: Sequence[str]) -> dict[str, str]:
+        return find_target_groups(self._calls, names)
+
+    def balancer_arn(self) -> str:
+        if not self._balancer_arn:
+            found = self._calls.call(
+                "elbv2", "describe_load_balancers", subject=self.load_balancer, Names=[self.load_balancer]
+            )
+            self._balancer_arn = found["LoadBalancers"][0]["LoadBalancerArn"]
+        return self._balancer_arn
 
     def _forward(self, weights: Mapping[str, int], actions: list[dict[str, Any]]) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -95,14 +107,6 @@ class AwsListener:
             if stickiness:
                 config["TargetGroupStickinessConfig"] = stickiness
         return {"Type": "forward", "ForwardConfig": config}
-
-    def _find_balancer(self) -> str:
-        if not self._balancer_arn:
-            found = self._calls.call(
-                "elbv2", "describe_load_balancers", subject=self.load_balancer, Names=[self.load_balancer]
-            )
-            self._balancer_arn = found["LoadBalancers"][0]["LoadBalancerArn"]
-        return self._balancer_arn
 
     def _refuse_impossible(self, wanted: Mapping[str, int]) -> None:
         place = f"modify_listener in {self._calls.region} for {self.load_balancer}"

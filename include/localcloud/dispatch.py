@@ -22,7 +22,7 @@ from include.localcloud.balancing import BalancingResponse
 from include.localcloud.ec2 import LocalEC2Response
 from include.localcloud.faults import CallCounts, Fault, Faults
 from include.localcloud.scaling import ScalingResponse
-from include.localcloud.wire import Call, StartResponse, answer_error, read_call
+from include.localcloud.wire import Call, StartResponse, answer_error, answer_page, read_call
 from include.localcloud.world import World
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,11 @@ class Application:
         self, call: Call, struck: list[Fault], environ: dict[str, Any], start: StartResponse
     ) -> Iterable[bytes]:
         time.sleep(sum(fault.latency_seconds for fault in struck))
-        refusal = next((fault for fault in struck if fault.code), None)
+        refusal = next((fault for fault in struck if fault.is_refusal), None)
         if refusal is not None:
             _read_rest(environ)
+            if refusal.page:
+                return answer_page(start, refusal.status, refusal.page)
             return answer_error(start, call.service, refusal.status, refusal.code, "ordered by a fault")
         if any(fault.lost_reply for fault in struck):
             for _ in self._answer(call, environ, lambda *answer: None):

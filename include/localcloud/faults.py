@@ -18,8 +18,8 @@ SERVICES = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch"}
 class Fault:
     """Empty `region`, `service` or `action` means any; `times` None means until cleared.
 
-    Without `code` nothing is refused: the fault only delays, or (`lost_reply`) lets the call be done and closes the
-    connection without an answer.
+    Without `code` or `page` nothing is refused: the fault only delays, or (`lost_reply`) lets the call be done and
+    closes the connection without an answer. `page` is a body in place of AWS's own error, as a gateway sends it.
     """
 
     region: str = ""
@@ -31,7 +31,12 @@ class Fault:
     times: int | None = None
     probability: float = 1.0
     lost_reply: bool = False
+    page: str = ""
     fired: int = field(default=0)
+
+    @property
+    def is_refusal(self) -> bool:
+        return bool(self.code or self.page)
 
     def fits(self, region: str, service: str, action: str) -> bool:
         wanted = ((self.region, region), (self.service, service), (self.action.lower(), action.lower()))
@@ -65,7 +70,7 @@ class Faults:
         with self._lock:
             struck: list[Fault] = []
             for fault in self._all:
-                if fault.code and any(one.code for one in struck):
+                if fault.is_refusal and any(one.is_refusal for one in struck):
                     continue
                 if fault.fits(region, service, action) and self._dice.random() < fault.probability:
                     fault.fired += 1

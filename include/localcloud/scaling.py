@@ -75,6 +75,10 @@ def install() -> None:
     models.FakeAutoScalingGroup = LocalGroup
 
 
+def scale_by_policy(account: str, region: str, group: str, desired: int) -> bool:
+    return bool(autoscaling_backends[account][region].scale_by_policy(group, desired))
+
+
 def settle(now: float) -> None:
     """One step of every group everywhere."""
     for _, _, backend in made_backends(autoscaling_backends):

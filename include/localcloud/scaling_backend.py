@@ -155,6 +155,8 @@ class ScalingBackend(AutoScalingBackend):
 
     def detach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
         group = self.changeable_group(group_name)
+        if not {*target_group_arns} <= {*group.target_group_arns}:
+            raise ValidationError("Trying to remove Target Groups that are not part of the group")
         group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
         for arn in target_group_arns:
             if arn in self.elbv2_backend.target_groups:

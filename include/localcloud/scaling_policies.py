@@ -1,17 +1,20 @@
 """Policies and scheduled actions of groups, keyed by (group, name); scheduled actions act at their time.
 
 Mended gaps of moto 5.2.5: both are keyed by name alone, so a second group's steals the first one's; scheduled
-actions never act. Recurrences (cron) are kept and shown, but only a StartTime acts here.
+actions never act; requests are tracked of a target group that no listener forwards to. Recurrences (cron) are kept
+and shown, but only a StartTime acts here. No alarm is ever raised by itself: `scale_by_policy` is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from moto.autoscaling.exceptions import ValidationError
 from moto.core.parse import default_timestamp_parser
 
+from include.errors import RefusedError
 from include.localcloud.scaling_backend import ScalingBackend
 
 
@@ -23,6 +26,7 @@ class PoliciesBackend(ScalingBackend):
 
     def put_scaling_policy(self, name: str, *a: Any, **k: Any) -> Any:
         self.changeable_group(k["as_name"])
+        self._refuse_unserved(k.get("target_tracking_config") or {})
         policy = super().put_scaling_policy(name, *a, **k)
         self.policies.pop(name, None)
         self.policies[k["as_name"], name] = policy
@@ -45,6 +49,16 @@ class PoliciesBackend(ScalingBackend):
         if self.scheduled_actions.pop((auto_scaling_group_name, scheduled_action_name), None) is None:
             raise ValidationError("Scheduled action name not found")
 
+    def scale_by_policy(self, group_name: str, desired: int) -> bool:
+        """As an alarm of the group's policy would; False where the group does not listen to alarms."""
+        group = self.changeable_group(group_name)
+        if not any(name == group_name for name, _ in self.policies):
+            raise RefusedError(f"{group_name} has no scaling policy: no alarm would come")
+        if group.is_suspended("AlarmNotification"):
+            return False
+        group.set_desired_capacity(min(max(desired, int(group.min_size or 0)), int(group.max_size or 0)))
+        return True
+
     def act_on_schedule(self, now: float) -> None:
         """What is due changes its group once and is gone; one whose process is suspended waits for nothing."""
         for key, action in list(self.scheduled_actions.items()):
@@ -60,6 +74,18 @@ class PoliciesBackend(ScalingBackend):
                 group.max_size = action.max_size
             wish = group.desired_capacity if action.desired_capacity is None else action.desired_capacity
             group.set_desired_capacity(min(max(int(wish or 0), int(group.min_size or 0)), int(group.max_size or 0)))
+
+    def _refuse_unserved(self, tracking: Mapping[str, Any]) -> None:
+        """AWS takes a policy on requests only for a target group that the named load balancer forwards to."""
+        metric = tracking.get("PredefinedMetricSpecification") or {}
+        if metric.get("PredefinedMetricType") != "ALBRequestCountPerTarget":
+            return
+        balancer, _, target_group = str(metric.get("ResourceLabel", "")).partition("/targetgroup/")
+        for arn, found in self.elbv2_backend.target_groups.items():
+            users = [one.partition(":loadbalancer/")[2] for one in found.load_balancer_arns]
+            if arn.endswith(f":targetgroup/{target_group}") and balancer in users:
+                return
+        raise ValidationError("The load balancer does not route traffic to the target group.")
 
     def _policy_key(self, group_name: str | None, policy: str) -> tuple[str, str]:
         for group, name in self.policies:

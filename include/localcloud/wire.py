@@ -75,6 +75,13 @@ def answer_error(start: StartResponse, service: str, status: int, code: str, mes
     return [body]
 
 
+def answer_page(start: StartResponse, status: int, page: str) -> Iterable[bytes]:
+    """A body that is not AWS's, as load balancers and proxies send it."""
+    body = page.encode()
+    start(f"{status} Error", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
 def answer_json(start: StartResponse, value: Any, status: str = "200 OK") -> Iterable[bytes]:
     body = json.dumps(value).encode()
     start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])

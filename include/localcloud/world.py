@@ -121,6 +121,13 @@ class World:
         with self.lock:
             return register_base_image(account, region, name, content_id)
 
+    def scale_by_policy(self, group: str, desired: int, *, region: str, account: str = PROD_ACCOUNT) -> bool:
+        """What an alarm of the group's scaling policy would do; False where its alarms are suspended."""
+        with self.lock:
+            is_done = scaling.scale_by_policy(account, region, group, desired)
+        self.wake()
+        return is_done
+
     def reset(self) -> None:
         """Forget every record, machine and router; the world goes on empty."""
         with self._ticking, self.lock:

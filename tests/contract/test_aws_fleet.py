@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+    ReadTimeoutError,
+)
 from botocore.parsers import ResponseParserError
 
 from include.adapters.aws_errors import AwsRefusedError, translate
@@ -224,19 +232,43 @@ RETRYABLE = [
     ClientError({"Error": {"Code": "RequestLimitExceeded"}}, "x"),
     ClientError({"Error": {"Code": "Whatever"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "x"),
     EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+    ConnectionClosedError(endpoint_url="http://127.0.0.1:1"),
     ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
+    IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    MetadataRetrievalError(error_msg="no answer"),
     ResponseParserError("Unable to parse response"),
 ]
+translated = partial(translate, service="elbv2", operation="modify_listener", region="eu-west-1", subject="api-main")
 
 
 @pytest.mark.parametrize("error", RETRYABLE, ids=lambda error: type(error).__name__)
 def test_what_may_pass_is_retryable_and_says_where(error: Exception) -> None:
-    said = translate(error, operation="resize_group", region="eu-west-1", subject="api-main-v001")
+    said = translated(error)
     assert isinstance(said, RetryableError)
-    assert "resize_group in eu-west-1 for api-main-v001" in str(said)
+    assert "modify_listener in eu-west-1 for api-main" in str(said)
 
 
-def test_a_no_is_refused_with_awss_code(fleet: AwsFleet) -> None:
-    error = ClientError({"Error": {"Code": "ValidationError", "Message": "bad"}}, "x")
-    said = translate(error, operation="x", region="r", subject="s")
+def test_a_no_is_refused_with_awss_code() -> None:
+    said = translated(ClientError({"Error": {"Code": "ValidationError", "Message": "bad"}}, "ModifyListener"))
     assert isinstance(said, AwsRefusedError) and said.code == "ValidationError"
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"])
+def test_a_denied_call_names_the_action_that_the_role_lacks(code: str) -> None:
+    said = translated(ClientError({"Error": {"Code": code, "Message": "User is not authorized"}}, "ModifyListener"))
+    assert isinstance(said, AwsRefusedError)
+    assert "the role may not elasticloadbalancing:ModifyListener (docs/aws.md)" in str(said)
+
+
+def test_parts_that_aws_does_not_show_yet_are_waited_for(fleet: AwsFleet, aws: CountingClients) -> None:
+    for words in (
+        "You must use a valid fully-formed launch template. The specified launch template, with template name "
+        "api-main-v000, does not exist.",
+        "Provided Target Groups may not be valid: arn. Please ensure they exist and try again.",
+    ):
+        error = {"Error": {"Code": "ValidationError", "Message": words}}
+        aws.fail["CreateAutoScalingGroup"] = [ClientError(error, "CreateAutoScalingGroup")]
+        with pytest.raises(RetryableError, match="create_auto_scaling_group in us-east-1 for api-main-v000"):
+            fleet.create_group(spec_of("api-main-v000"))
+    fleet.create_group(spec_of("api-main-v000"))
+    assert len(fleet.view_cluster(CLUSTER_REF).groups) == 1

@@ -2,40 +2,74 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from include.errors import ConfigError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from include.adapters.artifact_store import ArtifactStore
+    from include.adapters.aws_balancer import AwsBalancer
+    from include.adapters.aws_groups import GroupSettings
+    from include.adapters.aws_pace import Pace
     from include.adapters.builder_report import BuilderReport
     from include.adapters.cloudwatch_metrics import CloudWatchMetrics
     from include.fleet import Fleet, ImageWorkshop
 
 CONNECTION_ID = "redstart_aws"
 LOAD_BALANCER = "api-main"
+CALLS: dict[str, Any] = {
+    # Few tries of one call: a change is tried again by whoever wanted it, who first looks and asks for the fence.
+    "retries": {"mode": "adaptive", "total_max_attempts": 4},
+    "connect_timeout": 5,
+    "read_timeout": 20,
+}
 
 
 class FleetHook(BaseHook):
-    """Fleets, workshops, metric stores and artifacts of one account. Clients are made once per service and region."""
+    """Fleets, workshops, metric stores and artifacts of one account. Clients are made once per service and region.
+
+    The connection's extra may say, besides what every AWS connection says: the fields of GroupSettings, and
+    `calls_per_second` and `calls_burst`, the cap on calls of one process in one region (S3 aside). Where it has no
+    `config_kwargs`, calls are tried as in `CALLS`.
+    """
 
     def __init__(self, conn_id: str = CONNECTION_ID) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.client = cache(self._make_client)
 
-    def fleet(self, region: str, load_balancer: str = LOAD_BALANCER) -> Fleet:
-        """The groups behind a load balancer of the region."""
+    def fleet(
+        self, region: str, load_balancer: str = LOAD_BALANCER, *, fence: Callable[[], None] | None = None
+    ) -> Fleet:
+        """The groups behind a load balancer of the region. `fence` is called before each call that changes anything,
+        and stops it by raising."""
         from include.adapters.aws_fleet import AwsFleet
 
-        return AwsFleet(region, partial(self.client, region=region), load_balancer)
+        def before_change(operation: str, subject: str) -> None:
+            if fence is not None:
+                fence()
+
+        clients = partial(self.client, region=region)
+        return AwsFleet(region, clients, load_balancer, self._group_settings(), before_change=before_change)
+
+    def balancer(self, region: str, load_balancer: str = LOAD_BALANCER) -> AwsBalancer:
+        """What a load balancer of the region counts of each group."""
+        from include.adapters.aws_balancer import AwsBalancer
+        from include.adapters.aws_errors import AwsCalls
+
+        calls = AwsCalls(region, partial(self.client, region=region))
+        return AwsBalancer(calls, load_balancer, self._group_settings().traffic_period_seconds)
 
     def workshop(self, region: str) -> ImageWorkshop:
         """The region's images and builders."""
         from include.adapters.aws_images import AwsImages
 
-        return AwsImages(region, partial(self.client, region=region))
+        return AwsImages(region, partial(self.client, region=region), self._group_settings())
 
     def artifacts(self, account: str, region: str) -> ArtifactStore:
         """The artifact bucket of an account and region."""
@@ -55,8 +89,32 @@ class FleetHook(BaseHook):
 
         return CloudWatchMetrics(self.client("cloudwatch", region))
 
+    @cached_property
+    def _extra(self) -> dict[str, Any]:
+        return dict(self.get_connection(self.conn_id).extra_dejson)
+
+    def _group_settings(self) -> GroupSettings:
+        from include.adapters.aws_groups import GroupSettings
+
+        return GroupSettings.of(self._extra, source=f"connection {self.conn_id}")
+
+    def _pace(self, region: str) -> Pace:
+        from include.adapters.aws_pace import BURST, CALLS_PER_SECOND, pace_of
+
+        per_second, burst = self._extra.get("calls_per_second", CALLS_PER_SECOND), self._extra.get("calls_burst", BURST)
+        for key, value in (("calls_per_second", per_second), ("calls_burst", burst)):
+            if not isinstance(value, int | float) or value <= 0:
+                raise ConfigError("must be greater than 0", source=f"connection {self.conn_id}", key=key, value=value)
+        return pace_of(region, float(per_second), int(burst))
+
     def _make_client(self, service: str, region: str) -> Any:
         """A boto3 client; the connection's endpoint, retries and role hold for every service."""
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
-        return AwsGenericHook(aws_conn_id=self.conn_id, client_type=service, region_name=region).conn
+        from include.adapters.aws_pace import keep_pace
+
+        config = None if "config_kwargs" in self._extra else dict(CALLS)
+        hook = AwsGenericHook(aws_conn_id=self.conn_id, client_type=service, region_name=region, config=config)
+        if service != "s3":
+            keep_pace(hook.conn, self._pace(region))
+        return hook.conn

@@ -15,12 +15,13 @@ STORAGE = "redstart_storage"
 SOAK = "redstart_soak_seconds"
 LOOK = "redstart_look_seconds"
 EVIDENCE = "redstart_evidence"
+WATCH = "redstart_watch_seconds"
 MOST_KEPT = 256 * 1024
 
 
 class InstallationHook(BaseHook):
     """Variables `redstart_storage` (file:///... or s3://...), `redstart_soak_seconds`, `redstart_look_seconds`,
-    `redstart_evidence`."""
+    `redstart_watch_seconds`, `redstart_evidence`."""
 
     def soak_seconds(self) -> int | None:
         """The installation's soak where the form says none; None = the application's own."""
@@ -29,6 +30,10 @@ class InstallationHook(BaseHook):
     def look_seconds(self) -> int | None:
         """How often this installation judges during the soak (0: never); None = as the application says."""
         return _whole_seconds(LOOK, least=0)
+
+    def watch_seconds(self) -> int | None:
+        """The longest that this installation watches a pushed group (0: not at all); None = as the application says."""
+        return _whole_seconds(WATCH, least=0)
 
     def evidence(self) -> str:
         """The name of the judge's evidence setting."""
