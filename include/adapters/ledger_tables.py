@@ -72,7 +72,7 @@ events = Table(
     Column("data", Json, nullable=False),
     Column("version", Integer, nullable=False),
     Index("ix_ledger_events_place", "app", "stack", "region", "number"),
-    Index("ix_ledger_events_run", "run", "number"),
+    Index("ix_ledger_events_run", "run", "app", "stack", "region", "number"),
     sqlite_autoincrement=True,
 )
 

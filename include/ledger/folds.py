@@ -71,11 +71,6 @@ def topics_of(event: Event) -> frozenset[str]:
     return frozenset({CHAT}) if event.kind in TOLD_IN_CHAT else frozenset()
 
 
-def deeds_done(events: Iterable[Recorded], run: str, place: Place) -> int:
-    """How many deeds the run has done at the place."""
-    return sum(one.event.kind is Kind.STEP_DONE for one in events if _is_of(one.event, place, run))
-
-
 def start_seconds(events: Iterable[Recorded], place: Place) -> float | None:
     """From launch to serving, the median of the place's last launches; None where none was measured."""
     measured = [
@@ -159,7 +154,3 @@ def _build(event: Event) -> KnownBuild | None:
 def _number(event: Event, name: str) -> float | None:
     value = event.data.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _is_of(event: Event, place: Place, run: str) -> bool:
-    return event.place == place and event.run == run

@@ -100,7 +100,8 @@ def decide_claim(current: Lease | None, place: Place, claim: Claim, now: datetim
     """The lease that the claim gets; LockedError where another has the place.
 
     The owner of a running lease keeps its token and gets the later of both ends. Everyone else who gets the place
-    gets a token greater than `last_token`, the greatest ever given out there (the current lease's included).
+    gets a token greater than `last_token`, the greatest that the ledger has given out there, and not below the
+    seconds since 1970: so a ledger that was lost, or restored from last night, still outranks what groups carry.
     """
     until = now + timedelta(seconds=claim.seconds)
     if current is not None and current.is_running(now):
@@ -109,7 +110,7 @@ def decide_claim(current: Lease | None, place: Place, claim: Claim, now: datetim
             return replace(current, holder=claim.holder, who=claim.who, why=claim.why, until=end)
         if not may_take_over(current, claim):
             raise LockedError(current)
-    token = max(last_token, current.token if current else 0) + 1
+    token = max(last_token + 1, current.token + 1 if current else 0, int(now.timestamp()))
     return Lease(place, claim.owner, claim.holder, claim.who, claim.why, now, until, token)
 
 

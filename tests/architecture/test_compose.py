@@ -15,7 +15,9 @@ from include.services.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yaml"
-SERVICES = {"api-server", "scheduler", "dag-processor", "triggerer", "postgres", "local-cloud", "seed", "traffic"}
+SERVICES = {
+    "api-server", "scheduler", "dag-processor", "triggerer", "postgres", "ledger", "local-cloud", "seed", "traffic",
+}  # fmt: skip
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 ALL: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN = {name: one for name, one in ALL.items() if one.get("build")}

@@ -12,7 +12,6 @@ from include.ledger.folds import (
     KnownBuild,
     Outcome,
     TimeToSafe,
-    deeds_done,
     last_build,
     pushes,
     start_seconds,
@@ -151,13 +150,6 @@ def test_a_push_that_failed_changes_nothing_in_what_served() -> None:
     events = story(*pushed("p1", 1), (Kind.PUSH_STARTED, "p2"), (Kind.RED_LAUNCHED, "p2", build(2)))
 
     assert last_build([*events, *story((Kind.PUSH_FAILED, "p2"))], EAST) == known(1)
-
-
-def test_deeds_are_counted_by_run_and_place() -> None:
-    deeds: list[Line] = [(Kind.STEP_INTENDED, "p1"), (Kind.STEP_DONE, "p1"), (Kind.STEP_DONE, "p1")]
-    events = [*story(*deeds, (Kind.STEP_DONE, "p2")), *story(*deeds[:2], place=WEST)]
-
-    assert (deeds_done(events, "p1", EAST), deeds_done(events, "p1", WEST), deeds_done(events, "p2", WEST)) == (2, 1, 0)
 
 
 def test_times_to_safe_are_those_that_were_measured() -> None:

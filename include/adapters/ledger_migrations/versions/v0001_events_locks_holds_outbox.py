@@ -66,7 +66,7 @@ def _make_events() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_ledger_events_place", "ledger_events", ["app", "stack", "region", "number"])
-    op.create_index("ix_ledger_events_run", "ledger_events", ["run", "number"])
+    op.create_index("ix_ledger_events_run", "ledger_events", ["run", "app", "stack", "region", "number"])
 
 
 def _place() -> list[sa.Column[str]]:
