@@ -10,6 +10,7 @@ from include.redblack.look import Look
 from include.redblack.roles import (
     enabled_groups,
     fenced,
+    is_abandoned,
     is_alive,
     is_black,
     is_launching,
@@ -40,19 +41,24 @@ def groups_to_restore(view: ClusterView, goal: RollbackGoal) -> list[Group]:
             )
         return named
     serving = enabled_groups(view)
-    if serving and any(is_launching(group) for group in alive):
-        return serving  # a push is on its way: to go back is to stop it
+    if serving and any(is_launching(group) or is_abandoned(group) for group in alive):
+        return serving  # a push is on its way, or on its way back: to go back is to end it
     previous = previous_groups(view, serving[0]) if serving else []
     usable = [group for group in previous if not is_rolled_back(group)]
     return usable or [group for group in alive if is_black(group) and not is_rolled_back(group)][:1]
 
 
 def groups_to_leave(view: ClusterView, goal: RollbackGoal, good: list[Group]) -> list[Group]:
-    """Main groups that must not serve afterwards: those in traffic, and those that this rollback took out of it."""
+    """Main groups that must not serve afterwards: those in traffic, those that this rollback took out of it, and
+    those that a failed push left there."""
     names = {group.name for group in good}
     others = [group for group in main_groups(view) if group.name not in names and not group.is_partial]
-    left = [group for group in others if group.tags.get(ROLLED_BACK_BY) == goal.run and not is_launching(group)]
-    return [group for group in others if group.is_enabled] + [group for group in left if not group.is_enabled]
+    return [group for group in others if group.is_enabled or _is_left(group, goal)]
+
+
+def _is_left(group: Group, goal: RollbackGoal) -> bool:
+    is_ours = group.tags.get(ROLLED_BACK_BY) == goal.run or is_abandoned(group)
+    return is_ours and not is_launching(group)
 
 
 def next_rollback_step(look: Look, goal: RollbackGoal) -> Step:

@@ -11,7 +11,7 @@ from include.fleet.tags import FAILED
 from include.ledger import Kind
 from include.redblack.by_hand import groups_to_restore, next_rollback_step
 from include.redblack.canary import next_canary_step, next_teardown_step, pair_of
-from include.redblack.facts import Fact, describe_push, push_facts, rollback_facts
+from include.redblack.facts import Fact, describe_push, push_facts, push_failure, rollback_facts
 from include.redblack.goal import CanaryGoal, JanitorGoal, PushGoal, RollbackGoal
 from include.redblack.janitor import next_janitor_step
 from include.redblack.journal import Journal, NoJournal
@@ -59,10 +59,9 @@ def drive_push(
         return Failed(failure(view, step.name, step.reason)) if isinstance(step, DeleteRed) else None
 
     def end(step: End, view: ClusterView) -> list[Fact]:
-        about = describe_push(view, goal)
         if isinstance(step, Failed):
-            return [Fact(Kind.ROLLBACK_FINISHED, about, kept.failure())] if kept.failure() else []
-        return [Fact(Kind.PUSH_FINISHED, about)] if until is Milestone.ENDED else []
+            return [push_failure(view, goal, kept.failure())] if kept.failure() else []
+        return [Fact(Kind.PUSH_FINISHED, describe_push(view, goal))] if until is Milestone.ENDED else []
 
     work = Work(
         cluster=goal.cluster,

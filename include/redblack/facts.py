@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from include.fleet import ClusterView, Group
-from include.fleet.tags import BLACK_SINCE, COMMIT, FAILED, VERSION
+from include.fleet.tags import BLACK_SINCE, COMMIT, FAILED, PREVIOUS, VERSION
 from include.ledger import Json, Kind
 from include.redblack.by_hand import groups_to_leave, groups_to_restore
 from include.redblack.goal import PushGoal, RollbackGoal
@@ -41,18 +41,31 @@ def push_facts(view: ClusterView, goal: PushGoal, now: datetime) -> list[Fact]:
         facts.append(Fact(Kind.RED_HEALTHY, {**about, "seconds": (now - red.created_at).total_seconds()}))
     if state in (PushState.RED_RED, PushState.RED_BLACK, PushState.ENDED):
         facts.append(Fact(Kind.TRAFFIC_SHARED, about))
-    if state in (PushState.RED_BLACK, PushState.ENDED):
+    if state in (PushState.RED_BLACK, PushState.ENDED) and red.tags.get(PREVIOUS):
         facts.append(Fact(Kind.PREVIOUS_BLACK, about))
     return facts
 
 
 def _way_back(view: ClusterView, red: Group, about: Mapping[str, Json]) -> list[Fact]:
     reason = red.tags.get(FAILED) or "it was being deleted"
-    facts = [Fact(Kind.PUSH_FAILED, about, reason), Fact(Kind.ROLLBACK_STARTED, about, reason)]
-    good = previous_groups(view, red)
-    if not red.is_enabled and any(group.is_enabled for group in good):
-        facts.append(Fact(Kind.ROLLBACK_SAFE, {**_build(good[0]), "from": red.name}, reason))
+    facts = [Fact(Kind.PUSH_FAILED, about, reason), Fact(Kind.ROLLBACK_STARTED, _back_to(view, red), reason)]
+    if not red.is_enabled and any(group.is_enabled for group in previous_groups(view, red)):
+        facts.append(Fact(Kind.ROLLBACK_SAFE, _back_to(view, red), reason))
     return facts
+
+
+def push_failure(view: ClusterView, goal: PushGoal, reason: str) -> Fact:
+    """How the way back of a failed push ended."""
+    red = red_group(view, goal.run)
+    if red is None:
+        return Fact(Kind.ROLLBACK_FINISHED, {"from": ""}, reason)
+    is_there = Kind.ROLLBACK_FAILED if red.is_enabled else Kind.ROLLBACK_FINISHED
+    return Fact(is_there, _back_to(view, red), reason)
+
+
+def _back_to(view: ClusterView, red: Group) -> dict[str, Json]:
+    good = previous_groups(view, red)
+    return {**(_build(good[0]) if good else {}), "from": red.name}
 
 
 def rollback_facts(view: ClusterView, goal: RollbackGoal) -> list[Fact]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from include.redblack.steps import Step, Wait, WaitTakingTraffic, WatchRed
+from include.redblack.steps import Step, Wait, WaitGuard, WaitTakingTraffic, WatchRed
 
 QUICK_TURNS = 15
 """Looks of one second each while traffic is being switched; after them, as seldom as any other wait."""
 POLL_SECONDS = 5.0
 SWITCH_SECONDS = 1.0
+GUARD_SECONDS = 15.0
+"""Whoever waits for the guard has to look at everything each time."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def focus_after(step: Step | None, red: Collection[str], turn: int) -> Focus:
         return Focus((), counts_requests=False, asks_watch=True, is_whole=False)
     if isinstance(step, WaitTakingTraffic) and is_other_turn:
         return Focus((), is_whole=False)
-    if isinstance(step, Wait):
+    if isinstance(step, Wait) and not isinstance(step, WaitGuard):
         return Focus(red, counts_requests=False, is_whole=False)
     return WHOLE
 
@@ -46,4 +48,6 @@ def pause_after(step: Step, turn: int) -> float:
     """Seconds until the next look: none after a verb, short while traffic is being switched."""
     if isinstance(step, WaitTakingTraffic) and turn <= QUICK_TURNS:
         return SWITCH_SECONDS
+    if isinstance(step, WaitGuard):
+        return GUARD_SECONDS
     return POLL_SECONDS if isinstance(step, Wait) else 0.0
