@@ -37,7 +37,7 @@ def push_facts(view: ClusterView, goal: PushGoal, now: datetime) -> list[Fact]:
         return _way_back(view, red, about)
     facts = [Fact(Kind.PUSH_STARTED, about), Fact(Kind.RED_LAUNCHED, about)]
     is_up = red.is_attached and red.is_health_read and not missing_health(red)
-    if is_up or state is not PushState.LAUNCHING:
+    if is_up or state not in (PushState.HALF_MADE, PushState.LAUNCHING):
         facts.append(Fact(Kind.RED_HEALTHY, {**about, "seconds": (now - red.created_at).total_seconds()}))
     if state in (PushState.RED_RED, PushState.RED_BLACK, PushState.ENDED):
         facts.append(Fact(Kind.TRAFFIC_SHARED, about))

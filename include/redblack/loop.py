@@ -78,6 +78,7 @@ class Loop:
         self._turn = 0
         self._is_settled = False
         self._watched: Watched | None = None
+        self._served: dict[str, float] = {}  # as last counted: a poll that does not count must not call it nothing
 
     def turns(self) -> Iterator[Progress]:
         failed = 0
@@ -127,11 +128,8 @@ class Loop:
             )
         if focus.asks_watch:
             self._ask_watch()
-        served: dict[str, float] = {}
-        for name in work.counted(view) if focus.counts_requests else ():
-            group = view.group(name)
-            if group is not None and group.is_enabled:
-                served.update(self._fleet.count_requests(name, seconds=SEEN_SECONDS))
+        if focus.counts_requests:
+            self._served = self._count_requests(view)
         if focus.is_whole and not self._is_settled:
             self._journal.settle(view)
             self._is_settled = True
@@ -140,7 +138,15 @@ class Loop:
             self._note(work.facts(view, now))
         self._eyed = work.eyed(view)
         demand = self._read_demand() if focus.is_whole else Demand()
-        return Look(view, now, served, demand, self._watched, self._journal.hold())
+        return Look(view, now, self._served, demand, self._watched, self._journal.hold())
+
+    def _count_requests(self, view: ClusterView) -> dict[str, float]:
+        served: dict[str, float] = {}
+        for name in self._work.counted(view):
+            group = view.group(name)
+            if group is not None and group.is_enabled:
+                served.update(self._fleet.count_requests(name, seconds=SEEN_SECONDS))
+        return served
 
     def _read_demand(self) -> Demand:
         """Unknown where the metric store is away: that must not stop a rollback."""

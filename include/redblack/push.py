@@ -189,7 +189,7 @@ def _settle(look: Look, goal: PushGoal, red: Group) -> Step:
     """Red serves alone: make black keep still, watch red, then let go of it; only what nobody changed meanwhile."""
     previous = previous_groups(look.view, red)
     if is_mostly_dead(red):
-        if any(group.healthy_count for group in previous):
+        if previous:  # healthy or not: its image has served, and it may launch again
             reason = f"only {red.healthy_count} of {red.capacity.desired} healthy after the switch"
             return _give_up(goal, red, reason)
         return WaitHealthy(f"{red.name} is healthy again: no earlier group is", missing_health(red))

@@ -88,13 +88,14 @@ def _bring_back(look: Look, way: Way) -> Step:
     if loose := [group.name for group in way.good if not group.is_attached]:
         serving = by_health(enabled_groups(view))
         return AttachGroups(view.cluster, split_main_traffic(view, serving, loose))
-    if not any(group.healthy_count for group in way.bad):
+    has_good = any(group.healthy_count for group in way.good)
+    if has_good and not any(group.healthy_count for group in way.bad):
         return _all_to_good(look, way, EnableBlack)
     if way.is_severe and _carried(look, way) >= 1:
         return _all_to_good(look, way, EnableBlack)
     if growth := _growth(look, way):
         return growth
-    if way.is_severe and any(group.healthy_count for group in way.good):
+    if way.is_severe and has_good:
         return EnableBlack(view.cluster, _split(look, way))
     if missing := _missing(way):
         return WaitHealthy(f"{names_of(way.good)} can take the traffic back", missing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from include.errors import RefusedError, RetryableError
@@ -146,6 +146,7 @@ def run(world: World, script: list[tuple[int, str]]) -> Progress:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 12), SCRIPTS)
+@example(1, [(15, "kill_previous"), (15, "break_red")])
 def test_it_ends_and_never_makes_the_cluster_short(size: int, script: list[tuple[int, str]]) -> None:
     world = World(size)
     progress = run(world, script)
