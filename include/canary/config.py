@@ -91,6 +91,21 @@ class Evidence(_Strict):
     trusts_drift: bool = False
 
 
+class WatchRules(_Strict):
+    """How a version is watched after its push (watch.py).
+
+    `requests` is the metric that counts requests: other counts are compared per request. `users` is the group of
+    metrics that users feel. A watch allows `margin` times what a canary may differ, as its references are older than
+    red, or of another hour. `alarm` is the probability that a look finds a critical metric of an identical red
+    deviating, all of them together and before the margin; docs/judging.md says how rarely a watch does.
+    """
+
+    requests: str = "http.requests"
+    users: str = "service"
+    margin: float = Field(2.0, ge=1.0)
+    alarm: float = Field(0.005, gt=0.0, lt=1.0)
+
+
 _SHIPPED = Evidence(points=12, effective_points=4.0, alarm=0.008, critical_alarm=0.00002, canary_alarm=0.0005)
 _TEST = Evidence(points=4, effective_points=1.0, alarm=0.002, critical_alarm=0.002, canary_alarm=0.5, trusts_drift=True)
 
@@ -103,7 +118,7 @@ class JudgeConfig(_Strict):
     judge: `redstart`, or `kayenta` for NetflixACAJudge-v1.0 as it is. `warnings` are what the reader of the file
     wants known. `evidence` names the one of `evidence_levels` that is in force: `shipped` is for real canaries,
     `test` for the one-minute soaks of system tests. `unknown_limit_pct` is the share of the weight that may stay
-    without an answer.
+    without an answer. `watch` is for what comes after the push.
     """
 
     profile: Profile = "redstart"
@@ -115,6 +130,7 @@ class JudgeConfig(_Strict):
     evidence_levels: dict[str, Evidence] = Field(default_factory=lambda: {"shipped": _SHIPPED, "test": _TEST})
     confidence: float = Field(0.98, gt=0.5, lt=1.0)
     unknown_limit_pct: float = Field(20.0, ge=0.0, le=100.0)
+    watch: WatchRules = Field(default_factory=WatchRules)
 
     @model_validator(mode="after")
     def _fits_together(self) -> JudgeConfig:

@@ -50,7 +50,7 @@ def stack_environment(home: Path, *, octet: int, soak_seconds: int = 60, evidenc
         "REDSTART_AIRFLOW_PORT": str(free_port()),
         "REDSTART_NETWORK_OCTET": str(octet),
         "REDSTART_SOAK_SECONDS": str(soak_seconds),
-        "REDSTART_WATCH_SECONDS": "10",
+        "REDSTART_WATCH_SECONDS": "20",
         "REDSTART_EVIDENCE": evidence,
     }
 

@@ -56,13 +56,19 @@ class CanaryFiles:
         A cleared run may carry another commit, or meet another version in production: data of one pair says
         nothing of another.
         """
+        pairs = self.kept_pairs()
+        if pairs is None:
+            return None
+        about = pairs.metadata
+        return pairs if (about.get("image"), about.get("baseline_image")) == (image, baseline_image) else None
+
+    def kept_pairs(self) -> MetricPairs | None:
+        """What was kept last, whichever images it is of."""
         from include.canary import MetricPairs
 
         if not self._results.has(self.name(PAIR)):
             return None
-        pairs = MetricPairs.from_npz(io.BytesIO(self._results.read(self.name(PAIR))))
-        about = pairs.metadata
-        return pairs if (about.get("image"), about.get("baseline_image")) == (image, baseline_image) else None
+        return MetricPairs.from_npz(io.BytesIO(self._results.read(self.name(PAIR))))
 
     def forget_pairs(self) -> None:
         """A soak that was ended goes on: a part of it is no evidence any more."""

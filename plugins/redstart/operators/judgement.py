@@ -5,7 +5,7 @@ Judge and renderer are imported by the calls: they need numpy and scipy, which n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,15 @@ def judge_settings(app: App) -> JudgeConfig:
 
     text, source = read_fragment(app.prod.canary.judge_file)
     return parse_judge_config(text, source=source)
+
+
+def stat_by_kind(config: JudgeConfig) -> Callable[[str], str]:
+    """What a group's instances make together: events add up, levels are averaged."""
+
+    def stat_of(name: str) -> str:
+        return "Sum" if config.rules[config.rule_index(name)].kind == "count" else "Average"
+
+    return stat_of
 
 
 def sentence_of(summary: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from include.apps import App
 from redstart.hooks.fleet import FleetHook
 from redstart.operators import clock
-from redstart.operators.judgement import JUDGED_UNTIL, LOOKS_PLANNED, SOAK_END, SOAK_START, judge_settings
+from redstart.operators.judgement import JUDGED_UNTIL, LOOKS_PLANNED, SOAK_END, SOAK_START, judge_settings, stat_by_kind
 
 if TYPE_CHECKING:
     from include.canary import MetricPairs
@@ -40,20 +40,12 @@ class SoakMetrics:
         patience = {} if window.is_end else {"patience_seconds": LOOK_PATIENCE_SECONDS}
         found = [store.discover(namespace, scope, **patience) for scope in scopes.values()]
         names = sorted({name for some in found for name in some})
-        grid = store.fetch(names, namespace, scopes, window.start, window.at, step_seconds, self._stat(), **patience)
+        stat = stat_by_kind(judge_settings(self._app))
+        grid = store.fetch(names, namespace, scopes, window.start, window.at, step_seconds, stat, **patience)
         self._say("%d series of both groups every %d s, in %.1f s", len(names), step_seconds, time.monotonic() - began)
         if trouble := store.health.describe():
             self._say("%s", trouble)
         return pair_scopes(grid, baseline=soak["baseline"], canary=soak["canary"], metadata=self._about(window))
-
-    def _stat(self) -> Callable[[str], str]:
-        rules = judge_settings(self._app)
-
-        def stat_of(name: str) -> str:
-            """Events of a group add up over its instances; levels are averaged."""
-            return "Sum" if rules.rules[rules.rule_index(name)].kind == "count" else "Average"
-
-        return stat_of
 
     def _about(self, window: NextLook) -> dict[str, str]:
         about = {name: str(self._soak[name]) for name in ("region", "image", "baseline_image", SOAK_START, SOAK_END)}
