@@ -11,7 +11,7 @@ from include.adapters.aws_groups import AwsGroups, GroupSettings
 from include.adapters.aws_listener import AwsListener, name_of
 from include.adapters.aws_traffic import AwsTraffic
 from include.errors import RefusedError
-from include.fleet.tags import CLUSTER, IMAGE
+from include.fleet.tags import CLUSTER, IMAGE, SCALING
 from include.fleet.values import (
     Capacity,
     ClusterRef,
@@ -124,6 +124,7 @@ class AwsFleet:
 
     def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
         self._groups.put_policy(name, policy, self._listener.balancer_arn(), self._target_group_arn(name))
+        self.tag_group(name, {SCALING: policy.words})
 
     def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
         return self._traffic.history(self._listener.balancer_arn(), self._now(), seconds)

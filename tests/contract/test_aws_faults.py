@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from include.adapters.aws_fleet import AwsFleet
 from include.errors import RetryableError
@@ -17,6 +14,7 @@ from include.fleet import Capacity, ClusterRef, Group, GroupSpec, ScalingPolicy
 from include.fleet.tags import CLUSTER, RUN
 from include.localcloud.clock import utc
 from tests.support.local_cloud import LocalCloud
+from tests.support.retrying import retrying_clients
 
 CLUSTER_REF = ClusterRef("api", "main", "us-east-1")
 NAME = "api-main-v000"
@@ -76,13 +74,6 @@ def fleet_of(cloud: LocalCloud, clients: Callable[[str], Any] | None = None) -> 
     return AwsFleet("us-east-1", clients or cloud.client, "api-main", clock_now=lambda: utc(cloud.clock.now()))
 
 
-def retrying(cloud: LocalCloud, service: str) -> Any:
-    """A client that tries a call again by itself, and so may meet what its own lost try has done."""
-    config = Config(retries={"mode": "standard", "total_max_attempts": 3})
-    session = boto3.Session("x", "x", region_name="us-east-1")
-    return session.client(service, endpoint_url=cloud.url, config=config)
-
-
 def check_made(cloud: LocalCloud, operation: str) -> None:
     cloud.advance(20)
     (group,) = fleet_of(cloud).view_cluster(CLUSTER_REF).groups
@@ -120,11 +111,9 @@ def test_a_verb_tried_again_ends_the_same(local_cloud: LocalCloud, kind: str) ->
 def test_a_lost_reply_that_botocore_tries_again_is_no_foreign_thing(
     local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
-    local_cloud.client("ec2")  # makes the network
-    made = {service: retrying(local_cloud, service) for service in ("autoscaling", "ec2", "elbv2", "cloudwatch")}
+    clients = retrying_clients(local_cloud, monkeypatch)
     for operation in (*MAKING, *DELETING):
-        fleet = fleet_of(local_cloud, made.__getitem__)
+        fleet = fleet_of(local_cloud, clients)
         strike(local_cloud, operation, FAULTS["a lost reply"])
         make(fleet, local_cloud.base_image())
         check_made(local_cloud, operation)

@@ -16,17 +16,19 @@ from include.redblack import (
     CanaryGoal,
     Done,
     GroupTemplate,
+    Need,
+    Progress,
     PushGoal,
     SizeBounds,
     drive_canary,
     drive_push,
     drive_teardown,
 )
-from include.redblack.drive import Progress
 from tests.support.aws_stub import CountingClients, stub_aws
 
 CLUSTER = ClusterRef("api", "main", "us-east-1")
 TEMPLATE = GroupTemplate("m5.large", 8080, "/health")
+NEED = Need(100.0)
 MUTATING = ("Create", "Modify", "Delete", "Update", "Suspend", "Resume", "Add", "Detach")
 
 
@@ -36,7 +38,7 @@ class Killed(BaseException):
 
 def goal_of(image_id: str, run: str) -> PushGoal:
     build = Build.of_image(Image(image_id, "api-1", "available", datetime.now(UTC), {"redstart:version": "1.0"}))
-    return PushGoal(CLUSTER, build, run, TEMPLATE, SizeBounds(2, 20), needs_traffic=False)
+    return PushGoal(CLUSTER, build, run, TEMPLATE, SizeBounds(2, 20), NEED, needs_traffic=False)
 
 
 @pytest.fixture
@@ -107,7 +109,9 @@ def test_a_push_killed_before_any_call_to_aws_ends_the_same() -> None:
 def test_a_canary_pair_is_launched_and_leaves_nothing_behind(aws: CountingClients) -> None:
     push(aws, goal_of("ami-1", "push-1"))
     before = world(aws)
-    goal = CanaryGoal(CLUSTER, Build("ami-2"), Build("ami-1"), "canary-1", TEMPLATE, 2, 15.0, 60, needs_traffic=False)
+    goal = CanaryGoal(
+        CLUSTER, Build("ami-2"), Build("ami-1"), "canary-1", TEMPLATE, 2, 15.0, 60, NEED, needs_traffic=False
+    )
     fleet = AwsFleet("us-east-1", aws, "api-main")
     assert isinstance(finish(drive_canary(fleet, goal, lambda: datetime.now(UTC))).end, Done)
     view = fleet.view_cluster(CLUSTER)
@@ -115,7 +119,7 @@ def test_a_canary_pair_is_launched_and_leaves_nothing_behind(aws: CountingClient
     assert {name: weight / whole for name, weight in view.weights.items()} == pytest.approx(
         {"api-main-v000": 0.7, "api-main-canary-v001": 0.15, "api-main-baseline-v001": 0.15}, abs=0.005
     )
-    assert isinstance(finish(drive_teardown(fleet, goal)).end, Done)
+    assert isinstance(finish(drive_teardown(fleet, goal, lambda: datetime.now(UTC))).end, Done)
     assert world(aws) == before
 
 

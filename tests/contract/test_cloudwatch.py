@@ -19,7 +19,6 @@ from botocore.exceptions import ClientError
 from urllib3 import HTTPResponse
 
 from include.adapters.cloudwatch_metrics import CloudWatchMetrics
-from include.adapters.cloudwatch_requests import count_requests_per_instance
 from include.localcloud.cloudwatch.store import DEFAULT_MAX_SAMPLES
 from include.localcloud.market_history import MARKETS, make_history
 from include.services.market_seed import seed_markets
@@ -498,18 +497,6 @@ class TestReaders:
         grid = store.fetch(["latency"], "Api", scopes, before_noon(seconds=60), NOON, 5, patience_seconds=60)
         np.testing.assert_array_equal(grid.values[0, 0], np.arange(12.0))
         assert (grid.errors, store.health.failed, store.health.throttled) == ({}, 1, 1)
-
-    def test_requests_per_instance_are_those_of_the_last_seconds(self, server: CloudWatchServer) -> None:
-        for instance, ages in (("i-1", (4, 9, 60)), ("i-2", (9,)), ("i-3", (300,))):
-            for age in ages:
-                server.cloud.put(
-                    "123456789012", "us-east-1", "Redstart/Instance", "RequestCount",
-                    {"InstanceId": instance, "AutoScalingGroupName": "api-main-v001"}, NOON.timestamp() - age, [10.0],
-                )  # fmt: skip
-        client = server.client()
-        assert count_requests_per_instance(client, "api-main-v001", 30, now=NOON) == {"i-1": 20.0, "i-2": 10.0}
-        known = count_requests_per_instance(client, "api-main-v001", 30, instance_ids=["i-1", "i-3", "i-4"], now=NOON)
-        assert known == {"i-1": 20.0}
 
     def test_market_history_is_seeded_once_and_can_be_read_back(self, server: CloudWatchServer) -> None:
         written = {"us-east-1": 672, "us-west-2": 672, "eu-west-1": 672}

@@ -24,9 +24,6 @@ from include.ledger import (
     Place,
 )
 from include.ledger.folds import CHAT
-from tests.support.ledger_databases import database, postgres
-
-__all__ = ["database", "postgres"]
 
 EAST, WEST = Place("api", "main", "us-east-1"), Place("api", "main", "us-west-2")
 OTHER = Place("web", "main", "us-east-1")
@@ -121,9 +118,8 @@ def test_tokens_grow_over_freeing_taking_over_and_running_out(ledger: SqlLedger)
     tokens.append(ledger.claim(EAST, ROLLBACK, NOW).token)
     tokens.append(ledger.claim(EAST, PUSH, LATER).token)
 
-    assert tokens == [1, 2, 3, 4]
-    assert ledger.claim(WEST, PUSH, NOW).token == 1
-    assert kinds(ledger)[2:5] == [Kind.LOCK_CLAIMED, Kind.LOCK_TAKEN_OVER, Kind.LOCK_CLAIMED]
+    assert tokens == sorted(set(tokens))
+    assert kinds(ledger)[2:] == [Kind.LOCK_CLAIMED, Kind.LOCK_TAKEN_OVER, Kind.LOCK_CLAIMED]
     taken = ledger.events(kinds=[Kind.LOCK_TAKEN_OVER])[0].event
     assert (taken.who, taken.why, taken.data["from"]) == ("bob", "users see errors", "dag run 1")
 
@@ -201,7 +197,7 @@ def test_what_is_to_be_told_waits_until_it_is_marked(ledger: SqlLedger) -> None:
 
 def test_a_claim_whose_event_cannot_be_kept_is_no_claim(ledger: SqlLedger) -> None:
     """All of a verb or nothing: here the event's key is taken by another fact."""
-    ledger.record(event_of(f"{EAST}/lock/1/claimed", Kind.PUSH_STARTED))
+    ledger.record(event_of(f"{EAST}/lock/{int(NOW.timestamp())}/claimed", Kind.PUSH_STARTED))
 
     with pytest.raises(RefusedError):
         ledger.claim(EAST, PUSH, NOW)

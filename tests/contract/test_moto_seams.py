@@ -41,7 +41,8 @@ PAIRS = [
 OWN = {
     "activities", "act_on_schedule", "begin_termination", "bootable_image", "changeable_group", "forget", "group",
     "is_draining", "is_suspended", "kept_instances", "launch", "member", "members", "retry_at", "router_spec",
-    "run_once", "settle", "settle_images", "settle_instances", "status", "target_state", "targets_of",
+    "run_once", "scale_by_policy", "settle", "settle_images", "settle_instances", "status", "target_state",
+    "targets_of",
 }  # fmt: skip
 
 

@@ -26,19 +26,23 @@ def nobody(moment: str, operation: str) -> None:
 
 
 @cache
-def _make_client(service: str, region: str) -> Any:
+def _make_client(service: str, region: str, whose: str) -> Any:
     """Making a client reads megabytes of descriptions: once a process is enough."""
     return boto3.Session("x", "x").client(service, region, config=CONFIG)
 
 
 class DirectClients:
-    """A client factory for one region; `application` is WSGI. `listen` may end whoever makes the call."""
+    """A client factory for one region; `application` is WSGI. `listen` may end whoever makes the call.
 
-    def __init__(self, application: Any, region: str, listen: Listen = nobody) -> None:
-        self.application, self.region, self.listen = application, region, listen
+    Clients are kept, and listened to by the newest factory of the same name (`whose`).
+    """
+
+    def __init__(self, application: Any, region: str, listen: Listen = nobody, *, whose: str = "") -> None:
+        self.application, self.region, self.listen, self.whose = application, region, listen, whose
 
     def __call__(self, service: str) -> Any:
-        client = _make_client(service, self.region)
+        client = _make_client(service, self.region, self.whose)
+        client.meta.events.unregister("before-send", unique_id="direct")  # else the first of all would stay
         client.meta.events.register("before-send", self._send, unique_id="direct")
         return client
 

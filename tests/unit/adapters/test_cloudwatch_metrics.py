@@ -15,7 +15,6 @@ from botocore.parsers import ResponseParserError
 
 from include.adapters import metric_store
 from include.adapters.cloudwatch_metrics import CloudWatchMetrics
-from include.adapters.cloudwatch_requests import count_requests_per_instance
 from include.adapters.metric_store import MetricStore
 from include.errors import ConfigError, RefusedError, RetryableError
 
@@ -289,17 +288,3 @@ def test_discover_takes_exactly_the_dimensions_asked_for() -> None:
     for name, dimensions in (("z", group), ("a", group), ("wider", [*group, {"Name": "InstanceId", "Value": "i-1"}])):
         client.metrics.append({"Namespace": "Api", "MetricName": name, "Dimensions": dimensions})
     assert CloudWatchMetrics(client).discover("Api", {"AutoScalingGroupName": "b"}) == ["a", "z"]
-
-
-def test_requests_are_summed_over_the_window_for_known_or_listed_instances() -> None:
-    client = TableClient()
-    for dimensions in ({"AutoScalingGroupName": "g", "InstanceId": "i-2"}, {"AutoScalingGroupName": "g"}):
-        listed = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-        client.metrics.append({"Namespace": "Redstart/Instance", "MetricName": "RequestCount", "Dimensions": listed})
-    # Periods of 5 s from 12:00:00 - 10 s to 12:00:05: values 0, 1, 2.
-    assert count_requests_per_instance(client, "g", 10, now=NOON) == {"i-2": 3.0}
-    assert count_requests_per_instance(client, "g", 10, instance_ids=["i-1", "i-9"], now=NOON) == {
-        "i-1": 3.0,
-        "i-9": 3.0,
-    }
-    assert count_requests_per_instance(client, "g", 10, instance_ids=[], now=NOON) == {}
