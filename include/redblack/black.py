@@ -32,6 +32,12 @@ def let_go(group: Group, size: SizeBounds, ours: Collection[str]) -> Step | None
     return ResumeProcesses(group.name, resumed) if resumed else None
 
 
+def noted_pin(group: Group) -> int:
+    """The size to which a push or rollback has pinned the group, or was about to; 0: none."""
+    noted = group.tags.get(PINNED, "")
+    return int(noted) if noted.isdigit() else 0
+
+
 def unpin(group: Group, size: SizeBounds) -> Unpin | None:
     """The cluster's own minimum again, unless somebody has set another one meanwhile."""
     minimum = group.capacity.minimum

@@ -87,6 +87,7 @@ class Loop:
                 progress = self._take_turn()
             except RetryableError as error:
                 failed += 1
+                self._is_settled = False  # the deed may be done, and its answer lost
                 if failed >= PATIENCE:
                     raise
                 place = f"{self._work.cluster.name} in {self._fleet.region}"

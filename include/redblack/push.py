@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from include.fleet import ClusterView, Group
 from include.fleet.tags import FAILED, MAIN, PINNED, PREVIOUS, SCALING, SIDE_BY_SIDE_UNTIL, WATCHED_UNTIL
-from include.redblack.black import let_go, make_black
+from include.redblack.black import let_go, make_black, noted_pin
 from include.redblack.capacity import pinned, red_size
 from include.redblack.goal import PushGoal
 from include.redblack.health import is_mostly_dead, missing_health, missing_traffic
@@ -233,6 +233,7 @@ def _growth(view: ClusterView, goal: PushGoal, red: Group) -> Step | None:
     size = red_size(_live_count(previous), goal.size, goal.headroom_pct)
     if size is None:
         return _give_up(goal, red, _too_small(view, goal, previous))
+    size = max(size, noted_pin(red))  # one that was noted and not set would never be undone
     if size <= red.capacity.desired:
         return None
     if red.tags.get(PINNED) != str(size):

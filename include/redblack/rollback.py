@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from include.fleet import ClusterView, Group
 from include.fleet.tags import BLACK_SINCE, FAILED, PINNED, ROLLED_BACK, SEVERE, WATCHED_UNTIL
-from include.redblack.black import let_go, make_black, unpin
+from include.redblack.black import let_go, make_black, noted_pin, unpin
 from include.redblack.capacity import SizeBounds, pinned
 from include.redblack.goal import Need, PushGoal
 from include.redblack.health import missing_health, missing_traffic
@@ -135,7 +135,7 @@ def _let_go(look: Look, way: Way, group: Group) -> Step | None:
     was_black, was_pinned = bool(group.tags.get(BLACK_SINCE)), bool(group.tags.get(PINNED))
     if not (was_black or was_pinned):
         return None
-    if was_black and (growth := _growth(look, way)):
+    if (was_black or noted_pin(group) > group.capacity.desired) and (growth := _growth(look, way)):
         return growth
     if was_black and group.suspended & GROWING:
         return ResumeProcesses(group.name, group.suspended & GROWING)
@@ -194,12 +194,12 @@ def _growth(look: Look, way: Way) -> Step | None:
     """The good groups as big as the traffic of now and of one start time ahead asks for; the pin is noted first."""
     wanted = min(_wanted(look, way), way.size.maximum)
     lack = wanted - sum(group.capacity.desired for group in way.good)
-    if lack <= 0:
+    group = max(way.good, key=lambda one: one.capacity.desired)
+    size = max(group.capacity.desired + max(lack, 0), noted_pin(group))  # one noted and not set would never be undone
+    if size <= group.capacity.desired:
         lame = next((one for one in way.good if one.suspended & GROWING and one.tags.get(BLACK_SINCE)), None)
         is_short = lame is not None and _missing(way)
         return ResumeProcesses(lame.name, lame.suspended & GROWING) if lame is not None and is_short else None
-    group = max(way.good, key=lambda one: one.capacity.desired)
-    size = group.capacity.desired + lack
     if group.tags.get(PINNED) != str(size):
         return TagGroup(group.name, fenced(way.token, {PINNED: str(size)}))
     if group.suspended & GROWING and group.tags.get(BLACK_SINCE):
