@@ -1,0 +1,109 @@
+"""Two pushes through Airflow whose task processes are killed again and again, each time at another deed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from include.adapters.ledger_store import SqlLedger
+from include.fleet.tags import PINNED
+from include.ledger import Event, Kind, Place
+from include.services.settings import REGIONS
+from redstart.cli.demo import DAG_ID, Demo
+from tests.support.stack import running_demo, stack_environment, task_process, wait_for
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
+TASKS = ("push.push_red_black", "push.watch_red")
+MOST_KILLS = 4
+"""Of one task: so many retries it has."""
+LEAST_KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    environment = stack_environment(tmp_path_factory.mktemp("stack"), octet=125, soak_seconds=60)
+    with running_demo({**environment, "REDSTART_WATCH_SECONDS": "10"}) as demo:
+        yield demo
+
+
+class Killer:
+    """kill -9 of whichever task process has just written down that it is about to do something new."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+        self.killed: list[str] = []
+        self._ledger = SqlLedger(demo.settings.ledger_url)
+        self._seen = max((one.number for one in self._ledger.events()), default=0)
+        self._kills: Counter[str] = Counter()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Killer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if not (found := self._find_victim()):
+                self._stop.wait(0.5)
+                continue
+            instance, pid = found
+            if self._kills[instance] < MOST_KILLS and (event := self._await_deed(pid)):
+                os.kill(pid, signal.SIGKILL)
+                self._kills[instance] += 1
+                self.killed.append(f"{event.place.region}: {event.data['step']}")
+
+    def _find_victim(self) -> tuple[str, int] | None:
+        """A running task of a push, and its process."""
+        for run in self.demo.api.runs(DAG_ID)[:1]:
+            for task in self.demo.api.tasks(DAG_ID, run.run_id):
+                is_pushing = task.task_id in TASKS and task.state == "running"
+                if is_pushing and (pid := task_process(self.demo, task.instance_id)):
+                    return task.instance_id, pid
+        return None
+
+    def _await_deed(self, pid: int) -> Event | None:
+        """The next intent that the ledger learns; None when the process ends before."""
+        while not self._stop.wait(0.02):
+            events = self._ledger.events(kinds=(Kind.STEP_INTENDED,), newest=1)
+            if events and events[-1].number > self._seen:
+                self._seen = events[-1].number
+                return events[-1].event
+            if not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110 - a Path would be made 50 times a second
+                return None
+        return None
+
+
+def test_two_pushes_end_right_however_often_they_are_killed(demo: Demo) -> None:
+    killed = []
+    for number in (1, 2):
+        with Killer(demo) as killer:
+            outcome = demo.deliver("good", number)
+        assert outcome.problems == ()
+        assert outcome.failed_requests == 0
+        killed += killer.killed
+        check_nothing_is_left(demo)
+    print(f"{len(killed)} kills: {', '.join(killed)}")
+    assert len(killed) >= LEAST_KILLS
+    assert {one.partition(":")[0] for one in killed} == set(REGIONS)
+
+
+def check_nothing_is_left(demo: Demo) -> None:
+    """No lock, no pinned minimum, nothing suspended on what serves."""
+    ledger = SqlLedger(demo.settings.ledger_url)
+    wait_for(
+        lambda: not any(ledger.lease(Place("api", "main", region)) for region in REGIONS), 30, "every lock is free"
+    )
+    for view in demo.views():
+        assert not [group.name for group in view.groups if group.tags.get(PINNED)]
+        (serving,) = [group for group in view.groups if group.weight]
+        assert not serving.suspended
