@@ -12,9 +12,14 @@
 | analyze_canary | judges over 1,000 metrics, at intervals during the soak and at its end |
 | stop_canary | takes both away, whatever happened |
 | **gate_score** | go at 95 or more, or with an operator's approval; else the run ends here |
-| **push** | |
-| order_regions, push_red_black | a region after the other, each with a way back |
-| finish | says what takes traffic in every region |
+| order_regions | which regions, in which order |
+| **push** | once for each region, one after the other; skipped where it was not asked for |
+| claim_cluster | waits for its turn, then locks the region |
+| push_red_black | new group up, traffic over, old group kept: out of traffic, warm |
+| watch_red | the new version alone, against what the canary measured |
+| roll_back | only when one of the two has failed: back to the old group |
+| release_cluster | unlocks the region, whatever happened |
+| **finish** | says what takes traffic in every region |
 
 **What a task made** is behind the button on its *Details* tab: report, log, images, groups. **What clear and retry do**
 is in the book on the task's own page; every task may be cleared or retried at any time.
@@ -23,6 +28,8 @@ Started by a commit, by the clock, or by hand with the form. A green run of skip
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from airflow.sdk import TaskGroup, TriggerRule, chain, dag, task_group
 
@@ -33,7 +40,9 @@ from redstart.operators.build import BuildArtifactOperator, RunUnitTestsOperator
 from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.finish import DescribeFleetOperator, OrderRegionsOperator
 from redstart.operators.gate import GateScoreOperator
-from redstart.operators.redblack import PushRedBlackOperator
+from redstart.operators.lock import ClaimClusterOperator, ReleaseClusterOperator
+from redstart.operators.redblack import PushRedBlackOperator, WatchRedOperator
+from redstart.operators.rollback import RollBackPushOperator
 from redstart.operators.source import MergeBranchOperator, SelectCommitOperator
 from redstart.sensors.canary_analysis import CanaryAnalysisSensor
 
@@ -72,22 +81,28 @@ def api_prod() -> None:
 
     gate_score = GateScoreOperator(task_id="gate_score", app=APP)
     order_regions = OrderRegionsOperator(task_id="order_regions", app=APP)
-    finish = DescribeFleetOperator(task_id="finish", app=APP)
+    # Not none_failed: it would run where everything was skipped.
+    ended = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+    finish = DescribeFleetOperator(task_id="finish", app=APP, trigger_rule=ended)
 
     @task_group(group_id="push", tooltip="Replace the running version, one region after another")
     def push(region: str) -> None:
-        PushRedBlackOperator(
-            task_id="push_red_black",
-            app=APP,
-            region=region,
-            map_index_template="{{ region }}",
-            max_active_tis_per_dagrun=1,
-        )
+        of_region: dict[str, Any] = {"app": APP, "region": region, "map_index_template": "{{ region }}"}
+        claim = ClaimClusterOperator(task_id="claim_cluster", **of_region).as_setup()
+        push_red_black = PushRedBlackOperator(task_id="push_red_black", **of_region)
+        watch_red = WatchRedOperator(task_id="watch_red", **of_region)
+        roll_back = RollBackPushOperator(task_id="roll_back", trigger_rule=TriggerRule.ONE_FAILED, **of_region)
+        release = ReleaseClusterOperator(task_id="release_cluster", **of_region).as_teardown(setups=claim)
+        claim >> push_red_black >> watch_red >> roll_back >> release
+        push_red_black >> roll_back
+        # Where nothing failed, roll_back is skipped, and does not speak for the region.
+        watch_red >> [release, finish]
 
     build >> canary >> gate_score >> order_regions
     # The listener is the push's alone: no region is pushed while the canary still has a share of its traffic.
     stop_canary >> order_regions
-    push.expand(region=order_regions.output) >> finish
+    # Literal: what maps later is not there before its turn, and a lock would be freed only at the end of all regions.
+    order_regions >> push.expand(region=list(load_app(APP).prod.region_names)) >> finish
 
 
 api_prod()

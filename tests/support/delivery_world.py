@@ -23,10 +23,13 @@ from include.apps import load_app
 from include.bake import BuildResult
 from include.canary import MetricGrid, MetricPairs
 from include.fleet import ClusterRef, Image
+from include.ledger import Ledger
+from redstart.operators.drive import Fenced
 from tests.support.canary_world import world as canary_world
 from tests.support.fake_fleet import FakeFleet
 from tests.support.fake_workshop import FakeBox, FakeWorkshop
 from tests.support.git import Origin, make_origin
+from tests.support.ledger import fresh_ledger
 
 BUILD = """
 import sys, tarfile
@@ -147,6 +150,7 @@ class DeliveryWorld:
     artifacts: Artifacts
     metrics: Metrics
     storage: Path
+    ledger: Ledger
 
     @property
     def commit(self) -> str:
@@ -179,7 +183,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
     prod = load_app("api").prod
     box = FakeBox(BuildResult(True))
     fleets = {name: FakeFleet(name) for name in prod.region_names}
-    began = datetime.now(UTC)
+    began, database = datetime.now(UTC), tmp_path / "ledger.db"
     for name, fleet in fleets.items():
         fleet.now = began
         fleet.seed(ClusterRef(*CLUSTER, name), "api-main-v000", f"ami-old-{name}", 3)
@@ -190,16 +194,24 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
         artifacts=Artifacts(box),
         metrics=Metrics(canary_pairs(variant)),
         storage=tmp_path / "storage",
+        ledger=fresh_ledger(database),
     )
+
+    def fleet_of(self: Any, region: str, balancer: str = "api-main", *, fence: Callable[[], None] | None = None) -> Any:
+        return world.fleets[region] if fence is None else Fenced(world.fleets[region], fence)
+
     hook = "redstart.hooks.fleet.FleetHook"
-    monkeypatch.setattr(f"{hook}.fleet", lambda self, region, balancer="api-main": world.fleets[region])
+    monkeypatch.setattr(f"{hook}.fleet", fleet_of)
     monkeypatch.setattr(f"{hook}.workshop", lambda self, region: world.workshops[region])
     monkeypatch.setattr(f"{hook}.artifacts", lambda self, account, region: world.artifacts)
     monkeypatch.setattr(f"{hook}.metrics", lambda self, region: world.metrics)
     monkeypatch.setattr("redstart.operators.clock.now", world.now)
     monkeypatch.setattr("redstart.operators.clock.sleep", world.sleep)
+    ledger = {"conn_type": "sqlite", "host": str(database)}
+    monkeypatch.setenv("AIRFLOW_CONN_REDSTART_LEDGER", json.dumps(ledger))
     git: dict[str, Any] = {"conn_type": "generic", "host": str(world.origin.root)}
     monkeypatch.setenv("AIRFLOW_CONN_REDSTART_GIT", json.dumps(git))
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_STORAGE", f"file://{world.storage}")
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_SOAK_SECONDS", "240")
+    monkeypatch.setenv("AIRFLOW_VAR_REDSTART_WATCH_SECONDS", "0")
     return world

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from include.services.processes import marked_pids
 from include.services.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,23 @@ def running_demo(environment: Mapping[str, str]) -> Iterator[Demo]:
             yield demo
         finally:
             demo.stack.stop()
+
+
+def task_process(demo: Demo, instance_id: str) -> int:
+    """The process that runs this task instance now, 0 while there is none.
+
+    Its title names the instance; so does that of the executor's worker, its parent, which is not meant.
+    """
+    stack = str(demo.stack.state()["stack"])
+    titles = {pid: _read(pid, "cmdline") for pid in marked_pids(stack)}
+    return next((pid for pid, title in titles.items() if instance_id.encode() in title and b"Executor" not in title), 0)
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
 
 
 @dataclass

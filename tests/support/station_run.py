@@ -15,6 +15,8 @@ from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator
 from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.gate import GateScoreOperator
+from redstart.operators.lock import ClaimClusterOperator, ReleaseClusterOperator
+from redstart.operators.redblack import PushRedBlackOperator, WatchRedOperator
 from redstart.operators.source import SelectCommitOperator
 from redstart.sensors.canary_analysis import CanaryAnalysisSensor
 from tests.support.delivery_world import DeliveryWorld
@@ -22,6 +24,7 @@ from tests.support.delivery_world import DeliveryWorld
 
 class Ti:
     max_tries = 4
+    map_index = -1
 
     def __init__(self, results: dict[str, Any], task_id: str, try_number: int) -> None:
         self.results, self.task_id, self.try_number = results, task_id, try_number
@@ -56,7 +59,7 @@ class Run:
         return {
             "ti": Ti(self.results, task_id, self.try_number),
             "run_id": self.run_id,
-            "dag_run": SimpleNamespace(run_type=self.run_type, dag_id="api_prod"),
+            "dag_run": SimpleNamespace(run_type=self.run_type, dag_id="api_prod", run_after=self.world.now()),
             "params": self.form,
             "task_state_store": self.stores.setdefault(task_id, Store()),
         }
@@ -79,6 +82,23 @@ class Run:
         self.results["build.select_commit"] = Delivery("api", run_key(self.run_id), commit, *made_of).to_xcom()
         images = {region: f"ami-{region}" for region in regions}
         self.results["build.bake_image"] = {"schema": 1, "name": "api", "images": images}
+
+    def claim(self, region: str) -> Any:
+        return self.do("push.claim_cluster", ClaimClusterOperator, region=region)
+
+    def push(self, region: str) -> Any:
+        """The whole push of a region, as its tasks do it one after the other."""
+        self.claim(region)
+        self.switch(region)
+        done = self.watch(region)
+        self.do("push.release_cluster", ReleaseClusterOperator, region=region)
+        return done
+
+    def switch(self, region: str) -> Any:
+        return self.do("push.push_red_black", PushRedBlackOperator, region=region)
+
+    def watch(self, region: str) -> Any:
+        return self.do("push.watch_red", WatchRedOperator, region=region)
 
     def launch(self) -> Any:
         self.do("canary.choose_baseline", ChooseBaselineOperator)

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from include.services.settings import REGIONS
 from redstart.cli import fleet_view
 from redstart.cli.demo import DAG_ID, Demo
 from redstart.cli.traffic import shares
-from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, wait_for
+from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, task_process, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 SOAK_SECONDS = 60
@@ -41,23 +40,6 @@ def kill_and_await(demo: Demo, name: str) -> None:
     first = part_pid(demo, name)
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: part_pid(demo, name) != first and is_alive(part_pid(demo, name)), 5, f"{name} is back", 0.1)
-
-
-def task_process(demo: Demo, instance_id: str) -> int:
-    """The process that runs this task instance now, 0 while there is none.
-
-    Its title names the instance; so does that of the executor's worker, its parent, which is not meant.
-    """
-    stack = str(demo.stack.state()["stack"])
-    titles = {pid: read(pid, "cmdline") for pid in marked_pids(stack)}
-    return next((pid for pid, title in titles.items() if instance_id.encode() in title and b"Executor" not in title), 0)
-
-
-def read(pid: int, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""
 
 
 def test_every_listener_is_on_loopback(demo: Demo) -> None:

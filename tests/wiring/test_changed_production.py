@@ -9,7 +9,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.fleet import ClusterRef
 from redstart.operators.canary import ChooseBaselineOperator
-from redstart.operators.redblack import PushRedBlackOperator
 from tests.support.delivery_world import CLUSTER, DeliveryWorld, few_pairs, make_world
 from tests.support.fake_fleet import Killed
 from tests.support.station_run import Run
@@ -19,7 +18,6 @@ REGION, LATER = "us-east-1", "us-west-2"
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeliveryWorld:
-    monkeypatch.setattr("redstart.operators.redblack.WAIT_SECONDS", 0.1)
     found = make_world(tmp_path, monkeypatch)
     found.metrics.pairs = few_pairs()
     return found
@@ -49,10 +47,6 @@ def deploy(world: DeliveryWorld, region: str, image: str) -> None:
     fleet.listener[old] = 0
 
 
-def push(run: Run, region: str) -> None:
-    run.do("push.push_red_black", PushRedBlackOperator, region=region)
-
-
 def test_what_is_in_production_is_written_down(run: Run) -> None:
     recorded = {region: [f"ami-old-{region}"] for region in run.world.fleets}
     assert run.results["canary.choose_baseline"]["production"] == recorded
@@ -72,10 +66,10 @@ def test_gate_refuses_when_production_has_changed(run: Run, region: str) -> None
 
 def test_push_refuses_a_region_that_changed_after_the_gate(run: Run) -> None:
     run.gate()
-    push(run, REGION)
+    run.push(REGION)
     deploy(run.world, LATER, "ami-hotfix")
     with pytest.raises(AirflowFailException, match=r"Production changed: us-west-2 now serves ami-hotfix"):
-        push(run, LATER)
+        run.push(LATER)
     assert "api-main-v010" not in run.world.fleets[LATER].records
 
 
@@ -89,9 +83,9 @@ def test_interrupted_push_is_no_change_of_production(run: Run) -> None:
 
     run.world.fleets[REGION].hook = die
     with pytest.raises(Killed):
-        push(run, REGION)
+        run.push(REGION)
     assert run.gate()["go"]
-    push(run, REGION)
+    run.push(REGION)
     assert run.gate()["go"], "what serves is the new version now"
 
 
@@ -103,7 +97,7 @@ def test_new_baseline_is_judged_in_a_soak_of_its_own(run: Run) -> None:
     assert (second["baseline_image"], second["image"]) == ("ami-hotfix", first["image"])
     assert second["soak_start"] > first["soak_end"]
     assert run.gate()["go"]
-    push(run, REGION)
+    run.push(REGION)
 
 
 def test_change_elsewhere_is_judged_again_too(run: Run) -> None:
@@ -116,7 +110,7 @@ def test_change_elsewhere_is_judged_again_too(run: Run) -> None:
 
 def test_baseline_cleared_after_the_first_region_was_pushed_needs_no_new_soak(run: Run) -> None:
     run.gate()
-    push(run, REGION)
+    run.push(REGION)
     first = run.results["canary.launch_canary"]
     judge(run)
     assert run.results["canary.launch_canary"] == first

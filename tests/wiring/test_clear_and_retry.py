@@ -11,7 +11,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.apps.delivery import Delivery
-from include.errors import RetryableError
 from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator
 from redstart.operators.canary import StopCanaryOperator
@@ -206,22 +205,15 @@ def test_evidence_of_one_commit_never_speaks_for_another(run: Run) -> None:
 
 
 def test_push_killed_anywhere_goes_on(judged: Run) -> None:
+    judged.claim(REGION)
     for call in ("create_auto_scaling_group", "modify_listener", "suspend_processes"):
         kill_at(judged.world, call)
         with pytest.raises(Killed):
-            judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    done = judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+            judged.switch(REGION)
+    done = judged.switch(REGION)
     assert judged.world.serving()[REGION] == {judged.world.commit}
-    assert judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)["group"] == done["group"]
+    assert judged.switch(REGION)["group"] == done["group"]
     assert len(names(judged.world, "main")) == 2
-
-
-def test_region_waits_for_the_one_before_it(judged: Run) -> None:
-    with pytest.raises(RetryableError, match="us-east-1 comes before us-west-2"):
-        judged.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
-    judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
-    judged.do("push.push_red_black", PushRedBlackOperator, region="us-west-2")
-    assert judged.world.serving()["us-west-2"] == {judged.world.commit}
 
 
 def test_task_that_was_given_up_stops_before_it_acts(judged: Run) -> None:
@@ -229,9 +221,10 @@ def test_task_that_was_given_up_stops_before_it_acts(judged: Run) -> None:
         def set(self, key: str, value: Any) -> None:
             raise BrokenPipeError
 
+    judged.claim(REGION)
     judged.stores["push.push_red_black"] = GivenUp()
     with pytest.raises(BrokenPipeError):
-        judged.do("push.push_red_black", PushRedBlackOperator, region=REGION)
+        judged.switch(REGION)
     assert names(judged.world, "main") == ["api-main-v000"]
 
 
@@ -312,9 +305,10 @@ def test_go_after_a_no_go_lifts_the_stop(run: Run) -> None:
 
 def test_push_that_comes_to_no_end_is_left_to_a_person(judged: Run) -> None:
     class Waiting(PushRedBlackOperator):
-        def goal(self, context: Any) -> Any:
-            return replace(super().goal(context), launch_within_seconds=1e9)
+        def goal(self, context: Any, held: Any) -> Any:
+            return replace(super().goal(context, held), launch_within_seconds=1e9)
 
+    judged.claim(REGION)
     judged.world.fleets[REGION].broken_images = {judged.results["build.bake_image"]["images"][REGION]}
     with pytest.raises(AirflowFailException, match=r"after 3600 s; last: wait until api-main-v001 is healthy"):
         judged.do("push.push_red_black", Waiting, region=REGION)

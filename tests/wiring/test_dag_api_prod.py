@@ -45,7 +45,11 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
         "canary.stop_canary",
         "gate_score",
         "order_regions",
+        "push.claim_cluster",
         "push.push_red_black",
+        "push.watch_red",
+        "push.roll_back",
+        "push.release_cluster",
         "finish",
     }
 
@@ -62,7 +66,7 @@ def test_canary_is_taken_down_on_any_outcome(dag: Any) -> None:
 
 def test_nothing_is_pushed_without_gate_or_beside_a_canary(dag: Any) -> None:
     assert dag.get_task("order_regions").upstream_task_ids == {"gate_score", "canary.stop_canary"}
-    assert dag.get_task("push.push_red_black").upstream_task_ids == {"order_regions"}
+    assert dag.get_task("push.claim_cluster").upstream_task_ids == {"order_regions"}
     assert dag.get_task("order_regions").trigger_rule == "all_success"
 
 
@@ -96,10 +100,31 @@ def test_every_task_is_linked_to_what_it_made(stored: Any) -> None:
         assert set(task.extra_links) <= shown, task.task_id
 
 
-def test_regions_are_pushed_one_at_a_time_and_shown_by_name(dag: Any) -> None:
-    push = dag.get_task("push.push_red_black")
-    assert push.max_active_tis_per_dagrun == 1
-    assert push.map_index_template == "{{ region }}"
+def test_regions_are_shown_by_name(dag: Any) -> None:
+    for task in dag.tasks:
+        if task.task_id.startswith("push."):
+            assert task.map_index_template == "{{ region }}"
+
+
+def test_lock_is_freed_on_any_outcome(dag: Any) -> None:
+    claim, release = dag.get_task("push.claim_cluster"), dag.get_task("push.release_cluster")
+    assert claim.is_setup
+    assert release.is_teardown
+    assert release.upstream_task_ids >= {"push.claim_cluster", "push.watch_red", "push.roll_back"}
+    assert not release.on_failure_fail_dagrun
+
+
+def test_failed_push_is_rolled_back_and_the_run_is_not_green(dag: Any) -> None:
+    roll_back, finish = dag.get_task("push.roll_back"), dag.get_task("finish")
+    assert roll_back.trigger_rule == "one_failed"
+    assert roll_back.upstream_task_ids >= {"push.push_red_black", "push.watch_red"}
+    assert finish.upstream_task_ids == {"push.watch_red", "push.roll_back"}
+    assert finish.trigger_rule == "none_failed_min_one_success"
+
+
+def test_clearing_a_push_claims_the_lock_again(dag: Any) -> None:
+    subset = dag.partial_subset("push.watch_red", include_downstream=True, include_upstream=False)
+    assert {"push.claim_cluster", "push.release_cluster"} <= set(subset.task_dict)
 
 
 def test_one_run_at_a_time_started_by_commit_or_clock(stored: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from include.errors import RetryableError
-from redstart.triggers import canary_soak
+from redstart.triggers import moment
 from redstart.triggers.canary_soak import CanarySoakTrigger
 from redstart.triggers.git_head import GitHeadTrigger
 
@@ -45,7 +45,7 @@ async def first(events: AsyncIterator[Any]) -> Any:
 
 
 def test_restarted_soak_ends_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary_soak, "FIRST_EVENT_SECONDS", 0.05)
+    monkeypatch.setattr(moment, "FIRST_EVENT_SECONDS", 0.05)
     end = time.time() + 0.6
     trigger = CanarySoakTrigger(end_epoch=end, subject="x", say_every_seconds=0.1)
 
@@ -60,8 +60,8 @@ def test_restarted_soak_ends_at_the_same_moment(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_event_before_the_deferral_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert canary_soak.FIRST_EVENT_SECONDS >= 5
-    monkeypatch.setattr(canary_soak, "FIRST_EVENT_SECONDS", 0.3)
+    assert moment.FIRST_EVENT_SECONDS >= 5
+    monkeypatch.setattr(moment, "FIRST_EVENT_SECONDS", 0.3)
     began = time.monotonic()
     asyncio.run(first(CanarySoakTrigger(end_epoch=0, subject="x").run()))
     assert time.monotonic() - began >= 0.3

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
+
+from include.errors import RefusedError
 
 ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 
@@ -49,6 +52,19 @@ class AirflowApi:
         """Newest first, at most 20."""
         body = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=20)
         return [RunState(run["dag_run_id"], run["state"], _moment(run["start_date"])) for run in body["dag_runs"]]
+
+    def run(self, dag_id: str, run_id: str) -> RunState:
+        run = self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+        return RunState(run["dag_run_id"], run["state"], _moment(run["start_date"]))
+
+    def start(self, dag_id: str, form: Mapping[str, Any]) -> str:
+        """Start a run with the form's values; its id. RefusedError in Airflow's words where it does not take them."""
+        body = {"logical_date": None, "conf": dict(form)}
+        response = self._request("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        if response.status_code in (400, 403, 404, 422):
+            raise RefusedError(f"Airflow did not start {dag_id}: {response.status_code} {response.text[:500]}")
+        response.raise_for_status()
+        return str(response.json()["dag_run_id"])
 
     def is_dag_ready(self, dag_id: str) -> bool:
         response = self._request("GET", f"/api/v2/dags/{dag_id}")

@@ -23,12 +23,14 @@ from include.services.stack import answers, read_settings
 from redstart.cli.approving import approve
 from redstart.cli.backtesting import backtest
 from redstart.cli.judging import judge, serve_judge
+from redstart.cli.locking import hold, lock, locks, release, unlock
+from redstart.cli.rolling_back import rollback
+from redstart.cli.screen import fleet_table, open_console
 from redstart.cli.stack_process import StackProcess
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 INTERRUPTED = 130  # as a shell says it; the demo has shown nothing then
-PLAIN_WIDTH = 150  # a pipe or a log has no width of its own
-console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+console = open_console()
 complaints = Console(stderr=True, highlight=False)
 
 
@@ -137,11 +139,12 @@ def status() -> None:
         console.print(f"  {name:14s} process {part['pid']}{restarts}")
     if state.get("phase") == "up":
         _say_fleet(settings)
+        if not state.get("is_cloud_only"):
+            locks()
 
 
 def _say_fleet(settings: Settings) -> None:
     from redstart.cli import fleet_view
-    from redstart.cli.screen import fleet_table
 
     if not answers(f"{settings.cloud_url}/_localcloud/health"):
         raise _fail(RedstartError(f"the local cloud does not answer at {settings.cloud_url}; see {settings.logs}"))
@@ -201,5 +204,5 @@ def _good_news(variant: str) -> str:
     return "The canary stopped the commit; production never saw it."
 
 
-for command in (judge, serve_judge, backtest, approve):
+for command in (rollback, lock, unlock, hold, release, locks, judge, serve_judge, backtest, approve):
     app.command()(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from include.services.stack import read_settings
 from redstart.cli import fleet_view, story
 from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
 from redstart.cli.commit import Commit, push_variant
+from redstart.cli.rolling_back import Wanted, roll_back_there
 from redstart.cli.screen import Screen, fleet_table
 from redstart.cli.stack_process import StackProcess
 from redstart.cli.traffic import Counters, Marks, sent_and_failed, shares
@@ -27,6 +28,7 @@ DAG_ID = "api_prod"
 CANARY_REGION = REGIONS[0]
 RUN_LIMIT_SECONDS = 1500
 DEMO_SOAK_SECONDS = 240
+DEMO_WATCH_SECONDS = 20
 COMMIT_TO_RUN_SECONDS = 180
 
 
@@ -73,7 +75,22 @@ class Demo:
         commit = push_variant(self.settings.git_root / "api", self.settings.home / "worktree", variant, number)
         self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
         run = self.follow(commit)
-        return self.judge(variant, commit, run, before)
+        problems = self.go_there_and_back(commit) if variant == "good" and run.state == "success" else []
+        return self.judge(variant, commit, run, before, problems)
+
+    def go_there_and_back(self, commit: Commit) -> list[str]:
+        """The last region goes back to what it served before, as on-call would have it, and forward again."""
+        region, dag_id = REGIONS[-1], "api_rollback"
+        (red,) = [group.name for group in self.views()[-1].groups if group.is_enabled]
+        self.console.print(f"\nThe way back: {region}, by the form of {dag_id}", highlight=False)
+        problems = roll_back_there(self.api, dag_id, Wanted((region,), "The demo shows the way back."), self.say)
+        if fleet_view.live_commits(self.views())[region] == {commit.sha}:
+            problems.append(f"{region} did not go back")
+        self.console.print(f"The way forward again: {region} to {red}", highlight=False)
+        return problems + roll_back_there(self.api, dag_id, Wanted((region,), "And forward again.", red), self.say)
+
+    def say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def follow(self, commit: Commit) -> RunState:
         """Show the run that took the commit until it ends."""
@@ -118,12 +135,14 @@ class Demo:
             if task.task_id == "push.push_red_black" and task.started_at is not None:
                 self.marks.keep("push", counters)
 
-    def judge(self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any]) -> Outcome:
+    def judge(
+        self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any], found: Sequence[str] = ()
+    ) -> Outcome:
         """Compare the end with what the variant should have led to."""
         views, verdict, after = self.views(), self._verdict(run), self.counters()
         live = fleet_view.live_commits(views)
         counted = sent_and_failed(self.marks.at("start"), after)
-        problems = [] if counted else ["the generator began anew: nobody counted all requests"]
+        problems = list(found) if counted else [*found, "the generator began anew: nobody counted all requests"]
         failed = counted[1] if counted else -1
         if variant == "good":
             if run.state != "success":
@@ -205,6 +224,7 @@ class Demo:
 
 
 def demo_settings() -> Settings:
-    """The stack's settings with the demo's soak, unless the environment says another."""
+    """The stack's settings with the demo's soak and watch, unless the environment says others."""
     os.environ.setdefault("REDSTART_SOAK_SECONDS", str(DEMO_SOAK_SECONDS))
+    os.environ.setdefault("REDSTART_WATCH_SECONDS", str(DEMO_WATCH_SECONDS))
     return read_settings()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from include.fleet import ClusterRef, ClusterView, Group
+from redstart.cli.connected import connect
 
 
 def view_regions(environment: dict[str, str], app: str, stack: str, regions: Sequence[str]) -> list[ClusterView]:
     """One view per region. `environment` holds the connections (AIRFLOW_CONN_...), as the stack was started with."""
-    # Before airflow is first imported: it reads its settings then. Each client would say whose credentials it has.
-    os.environ.update({**environment, "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"})
+    connect(environment)
     from redstart.hooks.fleet import FleetHook
 
     hook = FleetHook()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ COLOURS = {
     "done": "green",
     "running": "cyan",
     "soaking": "cyan",
+    "watching": "cyan",
     "failed": "bold red",
     "not reached": "dim",
     "skipped": "dim",
@@ -23,10 +25,16 @@ COLOURS = {
     "queued": "dim",
     "retrying": "yellow",
 }
-MARKS = {"done": "✓", "running": "▶", "soaking": "▶", "failed": "✗", "retrying": "↻"}
+MARKS = {"done": "✓", "running": "▶", "soaking": "▶", "watching": "▶", "failed": "✗", "retrying": "↻"}
 WIDTHS = (1, max(map(len, TITLES.values())), max(map(len, WORDS.values())), 7)
 NOTE_WIDTH = 60
 ROOMY_WIDTH = 112
+PLAIN_WIDTH = 150  # a pipe or a log has no width of its own
+
+
+def open_console() -> Console:
+    """Where the command line says things."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 class Screen:
@@ -105,4 +113,14 @@ def fleet_table(rows: Sequence[Mapping[str, str]], width: int = ROOMY_WIDTH) -> 
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(row.get(column, "")) for column in (str(c.header) for c in table.columns)))
+    return table
+
+
+def lock_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Who has which region: one row per region."""
+    table = Table(title="Locks and holds", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("region", "lock", "until", "why", "hold"):
+        table.add_column(column, no_wrap=column != "why")
+    for row in rows:
+        table.add_row(*(Text(row[str(column.header)]) for column in table.columns))
     return table

@@ -21,8 +21,14 @@ TITLES: Mapping[str, str] = {
     "canary.stop_canary": "end canary and baseline",
     "gate_score": "gate",
     "order_regions": "order the regions",
-    "push.push_red_black": "red/black push",
+    "push": "red/black push",
     "finish": "say what runs where",
+}
+PUSH_NOTES: Mapping[str, str] = {
+    "push.claim_cluster": "waits for its turn",
+    "push.push_red_black": "new group up, traffic over",
+    "push.watch_red": "the new group alone, watched",
+    "push.roll_back": "goes back",
 }
 WORDS = {
     "none": "waiting",
@@ -50,19 +56,48 @@ class Stage:
 
 
 def stages(tasks: Iterable[TaskState], notes: Mapping[str, str], now: datetime) -> list[Stage]:
-    """Lines in the order of the flow; a mapped task has a line for each region, in the order it was mapped."""
-    known = sorted(
-        (task for task in tasks if task.task_id in TITLES),
-        key=lambda task: (list(TITLES).index(task.task_id), task.map_index),
-    )
-    result = []
-    for task in known:
-        title = TITLES[task.task_id] + (f" {task.label}" if task.label else "")
-        word = WORDS.get(task.state, task.state)
-        if word == "soaking" and task.task_id != "canary.analyze_canary":
-            word = "waiting"
-        result.append(Stage(title, word, elapsed(task, now), notes.get(task.task_id, "")))
-    return result
+    """Lines in the order of the flow; the tasks of a region's push are one line, in the order of the regions."""
+    tasks = list(tasks)
+    order = list(TITLES)
+    lines = [(order.index(task.task_id), 0, stage_of(task, notes, now)) for task in tasks if task.task_id in TITLES]
+    for index in sorted({task.map_index for task in tasks if task.task_id in PUSH_NOTES}):
+        of_region = [task for task in tasks if task.task_id in PUSH_NOTES and task.map_index == index]
+        lines.append((order.index("push"), index, push_stage(of_region, now)))
+    return [stage for _, _, stage in sorted(lines, key=lambda line: line[:2])]
+
+
+def stage_of(task: TaskState, notes: Mapping[str, str], now: datetime) -> Stage:
+    word = WORDS.get(task.state, task.state)
+    if word == "soaking" and task.task_id != "canary.analyze_canary":
+        word = "waiting"
+    return Stage(TITLES[task.task_id], word, elapsed(task, now), notes.get(task.task_id, ""))
+
+
+def push_stage(tasks: Sequence[TaskState], now: datetime) -> Stage:
+    """A region's push as one line: what its last task that has begun does; done when the watch is over."""
+    order = list(PUSH_NOTES)
+    begun = [task for task in tasks if task.state not in {"none", "scheduled", "skipped", "upstream_failed"}]
+    last = max(begun or tasks, key=lambda task: order.index(task.task_id) if begun else -order.index(task.task_id))
+    label = next((task.label for task in tasks if task.label), "")
+    title = f"{TITLES['push']} {label}".rstrip()
+    word, note = WORDS.get(last.state, last.state), PUSH_NOTES[last.task_id]
+    if word == "soaking":
+        word = "waiting" if last.task_id == "push.claim_cluster" else "watching"
+    if any(task.state == "failed" for task in tasks):
+        word, note = "failed", "went back" if last.task_id == "push.roll_back" and word == "done" else note
+    elif word == "done" and last.task_id != "push.watch_red":
+        word = "running"
+    return Stage(title, word, _push_seconds(tasks, now), "" if word in {"done", "skipped", "not reached"} else note)
+
+
+def _push_seconds(tasks: Sequence[TaskState], now: datetime) -> float | None:
+    """From the begin of the push itself: waiting for one's turn is no work."""
+    begins = [task.started_at for task in tasks if task.task_id == "push.push_red_black" and task.started_at]
+    if not begins:
+        return None
+    is_over = all(task.is_ended for task in tasks)
+    end = max((task.ended_at for task in tasks if task.ended_at), default=now) if is_over else now
+    return max(0.0, (end - begins[0]).total_seconds())
 
 
 def elapsed(task: TaskState, now: datetime) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,10 +29,30 @@ def commit_or_clock(app: App) -> Any:
     branch = watched_branch(app)
     if app.prod.schedule is None:
         return [branch]
+    return AssetOrTimeSchedule(timetable=by_the_clock(app.prod.schedule), assets=[branch])
+
+
+def by_the_clock(cron: str) -> CronTriggerTimetable:
+    """At the ticks of a cron expression (UTC)."""
     # Without it a new installation would at once run a tick that is up to a tenth of the interval old.
     never = timedelta(seconds=1)
-    clock = CronTriggerTimetable(app.prod.schedule, timezone="UTC", run_immediately=never)
-    return AssetOrTimeSchedule(timetable=clock, assets=[branch])
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=never)
+
+
+def regions_field(app: App, chosen: Sequence[str], description: str) -> Param:
+    """Some of the application's regions, at least one."""
+    names = list(app.prod.region_names)
+    return Param(
+        list(chosen),
+        type="array",
+        items={"type": "string", "enum": names},
+        examples=names,
+        values_display={region.name: f"{region.name} ({region.market})" for region in app.prod.regions},
+        uniqueItems=True,
+        minItems=1,
+        title="Regions",
+        description=description,
+    )
 
 
 def delivery_form(app: App) -> dict[str, Param]:
@@ -49,16 +70,8 @@ def delivery_form(app: App) -> dict[str, Param]:
             title="Commit",
             description=f"A commit on {app.source.prod_branch} (7 to 40 hex digits). Empty: the newest.",
         ),
-        "regions": Param(
-            list(prod.region_names),
-            type="array",
-            items={"type": "string", "enum": list(prod.region_names)},
-            examples=list(prod.region_names),
-            values_display={region.name: f"{region.name} ({region.market})" for region in prod.regions},
-            uniqueItems=True,
-            minItems=1,
-            title="Regions",
-            description=f"Pushed one after another, always in the order {', '.join(prod.region_names)}.",
+        "regions": regions_field(
+            app, prod.region_names, f"Pushed one after another, always in the order {', '.join(prod.region_names)}."
         ),
         "soak_seconds": Param(
             None,

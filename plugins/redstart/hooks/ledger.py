@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
@@ -27,7 +28,7 @@ class LedgerHook(BaseHook):
 
     async def aledger(self) -> SqlLedger:
         """The same, from a trigger's event loop."""
-        return self._open(await self.aget_connection(self.conn_id))
+        return await asyncio.to_thread(self._open, await self.aget_connection(self.conn_id))
 
     def _open(self, connection: Connection) -> SqlLedger:
         from include.adapters.ledger_connection import url_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from include.errors import RefusedError
 from include.fleet import ClusterView
 from include.fleet.tags import SOAK_END
+from include.ledger import Claim, Holder
 from redstart.operators import clock
-from redstart.operators.drive import Fenced
+from redstart.operators.cluster import claim_patiently, hold_cluster, place_of, who_of
+from redstart.operators.goals import cluster_of, need_of
 from redstart.operators.production import images_of, is_same_production, recorded_images
 from redstart.operators.station import (
     BAKE_IMAGE,
@@ -27,7 +30,9 @@ from redstart.ui.links import BaselineLink, CanaryGroupsLink, TeardownLogLink
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.redblack import CanaryGoal
+    from include.redblack import Build, CanaryGoal
+    from redstart.operators.cluster import Held
+    from redstart.operators.drive import Account
 
 SOAK_KEY = "soak"
 
@@ -67,7 +72,44 @@ class ChooseBaselineOperator(StationOperator):
         return {**chosen, "production": production}
 
 
-class LaunchCanaryOperator(StationOperator):
+class CanaryOperator(StationOperator):
+    """Works on the canary's region, under its lock for as long as that takes."""
+
+    ui_color = "#fdf3d8"
+
+    @contextmanager
+    def held(self, context: Context, account: Account, region: str, why: str) -> Iterator[Held]:
+        """The region under the lock; a push or a rollback that has it is waited for."""
+        app, ledger, place = self.application, self.ledger, place_of(self.application, region)
+        owner, who = key_of_run(context), who_of(context)
+        claim = Claim(owner, Holder.CANARY, who, why, app.prod.push.lease_seconds)
+        limit = app.prod.canary.launch_timeout_seconds
+        held = claim_patiently(lambda: hold_cluster(app, ledger, place, claim, fence(context)), account, limit)
+        try:
+            yield held
+        finally:
+            ledger.free(place, clock.now(), owner=owner, who=who, why=f"{self.task_id} is over")
+
+    def goal(self, context: Context, held: Held, canary: Build, baseline: Build, soak_seconds: float) -> CanaryGoal:
+        from include.redblack import CanaryGoal, GroupTemplate
+
+        prod = self.application.prod
+        return CanaryGoal(
+            cluster=cluster_of(held.lease.place),
+            canary=canary,
+            baseline=baseline,
+            run=key_of_run(context),
+            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
+            size=prod.canary.size,
+            share_pct=prod.canary.share_pct,
+            soak_seconds=soak_seconds,
+            need=need_of(self.application, held.ledger, held.lease.place),
+            launch_within_seconds=prod.canary.launch_timeout_seconds,
+            token=held.lease.token,
+        )
+
+
+class LaunchCanaryOperator(CanaryOperator):
     """Launch a canary (the new image) and a baseline (the running one) of the same size, each with its share of the
     traffic. When both serve, the end of the soak is written down as a moment: on the canary group, in this task's
     result and in its state store, which outlives clears.
@@ -79,12 +121,12 @@ class LaunchCanaryOperator(StationOperator):
     """
 
     operator_extra_links = (CanaryGroupsLink(),)
-    ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        from include.redblack import drive_canary
+        from include.redblack import Build, drive_canary
 
-        region = self.selected(context).canary_region
+        delivery = self.selected(context)
+        region = delivery.canary_region
         store = context.get("task_state_store")
         earlier = store.get(SOAK_KEY) if store is not None else None
         chosen = result_of(context, CHOOSE_BASELINE)
@@ -94,38 +136,22 @@ class LaunchCanaryOperator(StationOperator):
         if earlier and datetime.fromisoformat(earlier["soak_end"]) <= clock.now():
             self.log.info("The soak ended at %s; nothing is launched again.", earlier["soak_end"])
             return dict(earlier)
-        fleet = Fenced(self.fleet(region), fence(context))
-        goal = self.goal(context)
-        with self.told(context) as account:
-            account.follow(drive_canary(fleet, goal, clock.now), limit_seconds=2 * goal.launch_within_seconds)
+        with self.told(context) as account, self.held(context, account, region, "launches canary and baseline") as held:
+            new = Build(image_in(context, region), delivery.version, delivery.commit)
+            fleet, goal = held.fleet, self.goal(context, held, new, Build(**chosen["build"]), self.soak(context))
+            loop = drive_canary(fleet, goal, clock.now, held.journal)
+            account.follow(loop, limit_seconds=2 * goal.launch_within_seconds)
             found = describe_soak(fleet.view_cluster(goal.cluster), goal, earlier)
             soak = {**found, "production": recorded_images(chosen)}
             account.note(f"canary   {soak['canary']} in {region}: {goal.canary.version}, {soak['image']}")
             account.note(
                 f"baseline {soak['baseline']} in {region}: {soak['baseline_version']}, {soak['baseline_image']}"
             )
-        if store is not None:
-            store.set(SOAK_KEY, soak)
-        # After the store: killed in between, the next try still sees that this pair is not the earlier one.
-        fleet.tag_group(soak["canary"], {SOAK_END: soak["soak_end"]})
+            if store is not None:
+                store.set(SOAK_KEY, soak)
+            # After the store: killed in between, the next try still sees that this pair is not the earlier one.
+            fleet.tag_group(soak["canary"], {SOAK_END: soak["soak_end"]})
         return soak
-
-    def goal(self, context: Context) -> CanaryGoal:
-        from include.redblack import Build, CanaryGoal, GroupTemplate
-
-        prod, delivery = self.application.prod, self.selected(context)
-        region = delivery.canary_region
-        return CanaryGoal(
-            cluster=self.cluster(region),
-            canary=Build(image_in(context, region), delivery.version, delivery.commit),
-            baseline=Build(**result_of(context, CHOOSE_BASELINE)["build"]),
-            run=delivery.run_key,
-            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
-            size=prod.canary.size,
-            share_pct=prod.canary.share_pct,
-            soak_seconds=self.soak(context),
-            launch_within_seconds=prod.canary.launch_timeout_seconds,
-        )
 
     def soak(self, context: Context) -> int:
         """The form's soak, else the installation's, else the application's."""
@@ -163,31 +189,20 @@ def describe_soak(view: ClusterView, goal: CanaryGoal, earlier: Mapping[str, Any
     }
 
 
-class StopCanaryOperator(StationOperator):
+class StopCanaryOperator(CanaryOperator):
     """Take canary and baseline out of traffic and delete them, on any outcome; however far their launch came.
 
     **Retry and clear**: safe; what is gone is gone. Groups of other runs are not touched.
     """
 
     operator_extra_links = (TeardownLogLink(),)
-    ui_color = "#fdf3d8"
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        from include.redblack import Build, CanaryGoal, GroupTemplate, drive_teardown
+        from include.redblack import Build, drive_teardown
 
-        prod, region = self.application.prod, self.selected(context).canary_region
-        nothing = Build("")
-        goal = CanaryGoal(
-            cluster=self.cluster(region),
-            canary=nothing,
-            baseline=nothing,
-            run=key_of_run(context),
-            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
-            size=prod.canary.size,
-            share_pct=prod.canary.share_pct,
-            soak_seconds=0,
-        )
-        fleet = Fenced(self.fleet(region), fence(context))
-        with self.told(context) as account:
-            done = account.follow(drive_teardown(fleet, goal), limit_seconds=prod.canary.launch_timeout_seconds)
+        limit, region = self.application.prod.canary.launch_timeout_seconds, self.selected(context).canary_region
+        with self.told(context) as account, self.held(context, account, region, "ends canary and baseline") as held:
+            goal = self.goal(context, held, Build(""), Build(""), 0)
+            loop = drive_teardown(held.fleet, goal, clock.now, held.journal)
+            done = account.follow(loop, limit_seconds=limit)
         return {"schema": 1, "region": region, "summary": done.summary}

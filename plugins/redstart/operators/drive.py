@@ -24,22 +24,27 @@ class Account:
         self._lines: list[str] = []
 
     def follow(self, loop: Iterable[Progress | BakeProgress], *, limit_seconds: float = math.inf) -> Any:
-        """The loop's success (its Done or BakeDone); RefusedError with the reason where it ended without.
+        """The loop's success (its Done or BakeDone); RefusedError with the reason where it ended without."""
+        from include.bake import BakeDone
+        from include.redblack import Done
+
+        end = self.follow_to_end(loop, limit_seconds=limit_seconds)
+        if isinstance(end, Done | BakeDone):
+            return end
+        raise RefusedError(end.sentence)
+
+    def follow_to_end(self, loop: Iterable[Progress | BakeProgress], *, limit_seconds: float = math.inf) -> Any:
+        """The loop's end, whichever it is.
 
         A loop that is still turning after `limit_seconds` is left where it is, for a person: RefusedError says at
         what. It may be waiting for something that will never come, such as a health that a rollback needs.
         """
-        from include.bake import BakeDone
-        from include.redblack import Done
-
         began = clock.now()
         for progress in loop:
             if progress.is_news:
                 self.note(progress.sentence)
-            if isinstance(progress.end, Done | BakeDone):
-                return progress.end
             if progress.end is not None:
-                raise RefusedError(progress.end.sentence)
+                return progress.end
             if (clock.now() - began).total_seconds() >= limit_seconds:
                 raise RefusedError(
                     f"Not at its end after {limit_seconds:.0f} s; last: {progress.sentence}. "

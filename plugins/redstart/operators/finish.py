@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from include.ledger import Kind
+from redstart.operators.cluster import place_of
 from redstart.operators.source import describe_live
-from redstart.operators.station import StationOperator
-from redstart.ui.links import LiveLink, RegionsLink
+from redstart.operators.station import StationOperator, key_of_run
+from redstart.ui.links import LiveLink, RegionsLink, rollback_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from redstart.operators.drive import Account
 
 
 class OrderRegionsOperator(StationOperator):
@@ -27,21 +33,64 @@ class OrderRegionsOperator(StationOperator):
         return regions
 
 
-class DescribeFleetOperator(StationOperator):
+class LiveStation(StationOperator):
+    """Tells what takes traffic."""
+
+    operator_extra_links = (LiveLink(),)
+
+    def tell_live(self, account: Account, regions: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        live = describe_live({region: self.view(region) for region in regions})
+        for region, groups in live.items():
+            for group in groups:
+                what = f"{group['group']} {group['version']} ({group['commit'][:10] or 'unknown commit'})"
+                account.note(f"{region}: {what}, {group['healthy']} healthy instances")
+        return live
+
+
+class DescribeFleetOperator(LiveStation):
     """Look at every region of this run and write down what takes traffic there.
 
     **Retry and clear**: looks again.
     """
 
-    operator_extra_links = (LiveLink(),)
-
     def deliver(self, context: Context) -> dict[str, Any]:
         delivery = self.selected(context)
-        views = {region: self.view(region) for region in delivery.regions}
-        live = describe_live(views)
         with self.told(context) as account:
-            for region, groups in live.items():
-                for group in groups:
-                    what = f"{group['group']} {group['version']} ({group['commit'][:10] or 'unknown commit'})"
-                    account.note(f"{region}: {what}, {group['healthy']} healthy instances")
+            live = self.tell_live(account, delivery.regions)
         return {"schema": 1, "app": self.app, "commit": delivery.commit, "version": delivery.version, "live": live}
+
+
+class DescribeRollbackOperator(LiveStation):
+    """Look at the regions that were taken back and write down what serves, and the time to safe: from the decision,
+    and from the click.
+
+    **Retry and clear**: looks again.
+    """
+
+    ui_color = "#fbe9e7"
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        run, clicked = rollback_run(key_of_run(context)), context["dag_run"].run_after
+        regions = [one for one in self.application.prod.region_names if one in context["params"]["regions"]]
+        safe: dict[str, dict[str, float]] = {}
+        with self.told(context) as account:
+            live = self.tell_live(account, regions)
+            for region in regions:
+                if (found := self.time_to_safe(run, region, clicked)) is not None:
+                    safe[region] = found
+                    from_decision, from_click = found["decision"], found["click"]
+                    account.note(
+                        f"{region} safe {from_decision:.1f} s after the decision, {from_click:.1f} s after the click"
+                    )
+        return {"schema": 1, "app": self.app, "live": live, "seconds_to_safe": safe}
+
+    def time_to_safe(self, run: str, region: str, clicked: datetime) -> dict[str, float] | None:
+        """Seconds from the decision and from the click; None where the ledger has no such moment (pushed again)."""
+        kinds = {Kind.ROLLBACK_STARTED, Kind.ROLLBACK_SAFE}
+        events = self.ledger.events(place=place_of(self.application, region), run=run, kinds=kinds)
+        moments = {one.event.kind: one.event.at for one in events}
+        safe = moments.get(Kind.ROLLBACK_SAFE)
+        if safe is None:
+            return None
+        decided = moments[Kind.ROLLBACK_STARTED]
+        return {"decision": (safe - decided).total_seconds(), "click": (safe - clicked).total_seconds()}

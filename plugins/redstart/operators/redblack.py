@@ -1,91 +1,138 @@
-"""The red/black push of one region."""
+"""The red/black push of one region: until the traffic is switched, and until it has proven itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.apps import load_app
-from include.errors import RetryableError
+from include.ledger import Holder
 from redstart.operators import clock
-from redstart.operators.drive import Fenced
+from redstart.operators.cluster import HUNG_SECONDS, ClusterOperator, Held
 from redstart.operators.production import refuse_if_changed
-from redstart.operators.source import live_commits
-from redstart.operators.station import LAUNCH_CANARY, StationOperator, fence, image_in, key_of_run, result_of
+from redstart.operators.station import CLAIM_CLUSTER, LAUNCH_CANARY, image_in, key_of_run, result_of
+from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn
+from redstart.triggers.moment import MomentTrigger
 from redstart.ui.links import PushLogLink, push_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.apps.delivery import Delivery
-    from include.redblack import PushGoal
+    from include.redblack import Milestone, Progress, PushGoal
 
-WAIT_SECONDS = 30.0
-HUNG_SECONDS = 300
+WORTH_DEFERRING = timedelta(seconds=30)
+HELD_LOOK = timedelta(minutes=10)
+GRACE = timedelta(hours=1)
 
 
-class PushRedBlackOperator(StationOperator):
-    """Replace the region's running version: launch the new group at the live count + head room, wait until it is
-    healthy and takes traffic, take the old one out of traffic and keep it.
+class PushOperator(ClusterOperator):
+    """A part of the push. Under the run's lock, which it claims again as often as it is tried; a long wait is handed
+    to the triggerer, with the lease long enough for it."""
 
-    Regions go one after another; one whose predecessor does not serve the commit waits, and gives up in the end.
-    A push that fails is rolled back before this task fails. One that comes to no end in the settings' time is left
-    as it is, and the error says what it waits for. A region that serves neither what it served when the baseline was
-    chosen nor the new version is refused: the verdict does not hold for it.
-
-    **Retry and clear**: nothing is remembered but what the groups themselves say: a push that was interrupted
-    anywhere goes on there, or goes on rolling back. A region that already serves the commit has nothing to do.
-    """
-
-    template_fields: Sequence[str] = ("region",)
     operator_extra_links = (PushLogLink(),)
     ui_color = "#e6f4ea"
+    holder = Holder.PUSH
 
     def __init__(self, *, app: str, region: Any, **kwargs: Any) -> None:
         # The loop ends itself, with a reason; this is for a call that hangs.
         limit = load_app(app).prod.push.timeout_seconds + HUNG_SECONDS
         kwargs.setdefault("execution_timeout", timedelta(seconds=limit))
-        super().__init__(app=app, **kwargs)
-        self.region = region
+        super().__init__(app=app, region=region, **kwargs)
+
+    def attempt(self, context: Context) -> int:
+        return int(result_of(context, CLAIM_CLUSTER)["attempt"])
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        from include.redblack import drive_push
-
-        # What the UI shows instead of the mapped index.
         context["region"] = self.region
-        self.wait_for_earlier_regions(self.selected(context))
-        # Here, not in the gate alone: hours may lie between the two, and the regions before this one.
-        image = image_in(context, self.region)
-        refuse_if_changed(self.view(self.region), result_of(context, LAUNCH_CANARY), image)
-        limit = self.application.prod.push.timeout_seconds
-        fleet = Fenced(self.fleet(self.region), fence(context))
+        delivery, limit = self.selected(context), self.application.prod.push.timeout_seconds
         with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:
-            done = account.follow(drive_push(fleet, self.goal(context), clock.now), limit_seconds=limit)
+            held = self.take(context, self.ledger, f"push of {delivery.version} ({delivery.commit[:10]})")
+            loop = self.drive(context, held, self.goal(context, held))
+            done = account.follow(self.or_defer(loop, held), limit_seconds=limit)
         return {"schema": 1, "region": self.region, "group": done.group, "summary": done.summary}
 
-    def wait_for_earlier_regions(self, delivery: Delivery) -> None:
-        """RetryableError while a region that comes first does not serve the commit yet: it may be on its retries."""
-        for region in delivery.regions[: delivery.regions.index(self.region)]:
-            view = self.view(region)
-            if live_commits(view) != {delivery.commit}:
-                raise RetryableError(
-                    f"{region} comes before {self.region} and does not serve {delivery.commit[:10]} alone yet.",
-                    next_delay_seconds=WAIT_SECONDS,
-                )
+    def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
+        raise NotImplementedError
 
-    def goal(self, context: Context) -> PushGoal:
-        from include.redblack import Build, GroupTemplate, PushGoal, SizeBounds
+    def push(self, context: Context, held: Held, goal: PushGoal, until: Milestone) -> Iterator[Progress]:
+        from include.redblack import drive_push
+        from redstart.operators.watch import make_watch
+
+        watch = make_watch(self.application, self.installation.results(), key_of_run(context), self.region)
+        return drive_push(held.fleet, goal, clock.now, held.journal, watch=watch, until=until)
+
+    def or_defer(self, loop: Iterator[Progress], held: Held) -> Iterator[Progress]:
+        """The loop; where it says that nothing will happen for long, the task is deferred."""
+        from include.redblack.steps import WaitHeld
+
+        for progress in loop:
+            yield progress
+            if isinstance(progress.step, WaitHeld):
+                self.wait(held, clock.now() + HELD_LOOK, is_held=True)
+            elif progress.until is not None and progress.until > clock.now() + WORTH_DEFERRING:
+                self.wait(held, progress.until)
+
+    def wait(self, held: Held, until: datetime, *, is_held: bool = False) -> None:
+        """Defer until a moment, or for a hold at most until then, and keep the lease beyond it."""
+        place = held.lease.place
+        left = until - clock.now()
+        held.ledger.renew(held.lease, clock.now(), left.total_seconds() + self.application.prod.push.lease_seconds)
+        turn = Turn(place.app, place.stack, place.region, held.lease.owner)
+        trigger = (
+            ClusterTurnTrigger.of(turn, until)
+            if is_held
+            else MomentTrigger(end_epoch=until.timestamp(), subject=str(place))
+        )
+        self.defer(trigger=trigger, method_name="go_on", timeout=left + GRACE)
+
+    def go_on(self, context: Context, event: Any = None) -> Any:
+        """Where a wait comes back to: the world is looked at anew."""
+        del event
+        return self.execute(context)
+
+    def goal(self, context: Context, held: Held) -> PushGoal:
+        from include.redblack import Build
+        from redstart.operators.goals import need_of, push_goal
 
         app, delivery = self.application, self.selected(context)
-        prod = app.prod
-        return PushGoal(
-            cluster=self.cluster(self.region),
-            build=Build(image_in(context, self.region), delivery.version, delivery.commit),
-            run=delivery.run_key,
-            template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
-            size=SizeBounds(prod.min_size, prod.max_size),
-            headroom_pct=prod.push.head_room_pct,
-            launch_within_seconds=prod.push.launch_timeout_seconds,
-            keep_black=prod.push.keep_black,
-        )
+        build = Build(image_in(context, self.region), delivery.version, delivery.commit)
+        need = need_of(app, held.ledger, self.place)
+        watch_seconds = self.installation.watch_seconds()
+        return push_goal(app, held.lease, build, need, delivery.run_key, most_watch_seconds=watch_seconds)
+
+
+class PushRedBlackOperator(PushOperator):
+    """Replace the region's running version: launch the new group at the live count + head room, wait until it is
+    healthy and takes traffic, watch it beside the old one, then take the old one out of traffic and keep it.
+
+    A push that fails is rolled back before this task fails. One that comes to no end in the settings' time is left
+    as it is, and the error says what it waits for; roll_back then takes it back. While somebody holds the region it
+    stands still. A region that serves neither what it served when the baseline was chosen nor the new version is
+    refused: the verdict does not hold for it.
+
+    **Retry and clear**: nothing is remembered but what the groups themselves say: a push that was interrupted
+    anywhere goes on there, or goes on rolling back. A region that already serves the commit has nothing to do.
+    """
+
+    def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
+        from include.redblack import Milestone
+
+        # Here, not in the gate alone: hours may lie between the two, and the regions before this one.
+        view = held.fleet.view_cluster(goal.cluster, health_of=())
+        refuse_if_changed(view, result_of(context, LAUNCH_CANARY), goal.build.image_id)
+        return self.push(context, held, goal, Milestone.SWITCHED)
+
+
+class WatchRedOperator(PushOperator):
+    """Watch the new group now that it serves alone: against the levels that the canary recorded, or against the
+    settings' limits. Sound to the end: it is let go of, and the push has ended. Not sound: it is rolled back, and
+    this task fails.
+
+    **Retry and clear**: the watch ends at the moment that is written on the group, however often it is taken up.
+    """
+
+    def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
+        from include.redblack import Milestone
+
+        return self.push(context, held, goal, Milestone.ENDED)

@@ -12,9 +12,11 @@ from include.apps import App, load_app
 from include.apps.delivery import Delivery, run_key
 from include.errors import RedstartError, RefusedError
 from include.fleet import ClusterRef, ClusterView, Fleet
+from include.ledger import Ledger
 from redstart.hooks.fleet import FleetHook
 from redstart.hooks.git import GitRepositoryHook
 from redstart.hooks.installation import InstallationHook
+from redstart.hooks.ledger import LedgerHook
 from redstart.operators.drive import Account
 from redstart.operators.outcome import translated, with_defaults
 from redstart.ui.links import station_file
@@ -31,6 +33,7 @@ BAKE_IMAGE = "build.bake_image"
 BUILD_ARTIFACT = "build.build_artifact"
 CHOOSE_BASELINE = "canary.choose_baseline"
 LAUNCH_CANARY = "canary.launch_canary"
+CLAIM_CLUSTER = "push.claim_cluster"
 
 
 class StationOperator(BaseOperator):
@@ -103,6 +106,11 @@ class StationOperator(BaseOperator):
         return self.fleet_hook.artifacts(prod.account, prod.region_names[0])
 
     @property
+    def ledger(self) -> Ledger:
+        """Who did what, and who may: opened anew at each call."""
+        return LedgerHook().ledger()
+
+    @property
     def installation(self) -> InstallationHook:
         return InstallationHook()
 
@@ -140,8 +148,12 @@ def fence(context: Context) -> Callable[[], None]:
 
 
 def result_of(context: Context, task_id: str, schema: int = 1) -> Mapping[str, Any]:
-    """Another task's result; RefusedError when it left none or in a schema that this version does not know."""
-    value: Mapping[str, Any] | None = context["ti"].xcom_pull(task_ids=task_id)
+    """Another task's result, of the same region where there is one for each; RefusedError when it left none or in a
+    schema that this version does not know."""
+    ti = context["ti"]
+    is_sibling = ti.map_index >= 0 and task_id.partition(".")[0] == ti.task_id.partition(".")[0]
+    of_region = {"map_indexes": ti.map_index} if is_sibling else {}
+    value: Mapping[str, Any] | None = ti.xcom_pull(task_ids=task_id, **of_region)
     if not value or value.get("schema") != schema:
         raise RefusedError(f"{task_id} left no result that this version can read (found {value!r}).")
     return value

@@ -29,9 +29,19 @@ def push_file(app: str, key: str, region: str) -> str:
     return f"pushes/{app}/{key}/{region}.log"
 
 
+def rollback_run(key: str) -> str:
+    """Under which name a run of the rollback's flow works: two flows may have runs of the same id."""
+    return f"rollback-{key}"
+
+
 def station_file(app: str, key: str, task_id: str) -> str:
     """Where the account of what a task did is kept."""
     return f"stations/{app}/{key}/{task_id.rpartition('.')[2]}.log"
+
+
+def region_file(app: str, key: str, task_id: str, region: str) -> str:
+    """The same, of a task that there is once for each region."""
+    return station_file(app, key, f"{task_id}-{region}")
 
 
 def report_url(file: str) -> str:
@@ -89,6 +99,16 @@ class PushLogLink(BaseOperatorLink):
         return report_url(push_file(operator.app, run_key(ti_key.run_id), str(getattr(operator, "region", ""))))
 
 
+class RollbackLogLink(BaseOperatorLink):
+    """What the rollback did, step by step."""
+
+    name = "Rollback log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        run = rollback_run(run_key(ti_key.run_id))
+        return report_url(push_file(operator.app, run, str(getattr(operator, "region", ""))))
+
+
 class StationLink(BaseOperatorLink):
     """The account of a task. Each button is a class of its own: Airflow stores what it leads to by the class's name."""
 
@@ -138,6 +158,16 @@ class RegionsLink(StationLink):
     name = "Regions"
 
 
+class SweepLink(BaseOperatorLink):
+    """What is out of traffic, what it has cost, and what was deleted."""
+
+    name = "Black groups"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        region = str(getattr(operator, "region", ""))
+        return report_url(region_file(operator.app, run_key(ti_key.run_id), ti_key.task_id, region))
+
+
 class LiveLink(StationLink):
     """What takes traffic in every region."""
 
@@ -150,6 +180,7 @@ ALL_LINKS = (
     BuildLogLink(),
     UnitTestLogLink(),
     PushLogLink(),
+    RollbackLogLink(),
     CommitLink(),
     MergeLink(),
     ImagesLink(),
@@ -158,5 +189,6 @@ ALL_LINKS = (
     TeardownLogLink(),
     RegionsLink(),
     LiveLink(),
+    SweepLink(),
 )
 """For the plugin: the pages show only links that are registered."""

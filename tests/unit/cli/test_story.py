@@ -19,24 +19,49 @@ def test_stages_follow_the_flow_and_name_regions() -> None:
     seen = stages(
         [
             task("push.push_red_black", "running", index=1, label="us-west-2", ago=9),
+            task("push.claim_cluster", "success", index=1, label="us-west-2", ago=70),
             task("push.push_red_black", "success", index=0, label="us-east-1", ago=60),
+            task("push.watch_red", "success", index=0, label="us-east-1", ago=20),
+            task("push.roll_back", "skipped", index=0),
+            task("push.claim_cluster", "deferred", index=2, label="eu-west-1", ago=70),
+            task("push.push_red_black", "none", index=2),
             task("build.select_commit", "success", ago=100),
             task("something_else", "success", ago=1),
         ],
         {},
         NOW,
     )
-    assert [stage.title for stage in seen] == [
-        "select the commit",
-        "red/black push us-east-1",
-        "red/black push us-west-2",
+    assert [(stage.title, stage.state, stage.note) for stage in seen] == [
+        ("select the commit", "done", ""),
+        ("red/black push us-east-1", "done", ""),
+        ("red/black push us-west-2", "running", "new group up, traffic over"),
+        ("red/black push eu-west-1", "waiting", "waits for its turn"),
     ]
-    assert seen[2].seconds == 9
+    assert [stage.seconds for stage in seen[2:]] == [9, None]
 
 
-def test_only_the_soak_soaks() -> None:
-    seen = stages([task("canary.analyze_canary", "deferred"), task("push.push_red_black", "deferred")], {}, NOW)
-    assert [stage.state for stage in seen] == ["soaking", "waiting"]
+def test_push_that_went_back_has_failed() -> None:
+    tasks = [
+        task("push.claim_cluster", "success", index=0, label="us-east-1", ago=70),
+        task("push.push_red_black", "success", index=0, label="us-east-1", ago=60),
+        task("push.watch_red", "failed", index=0, label="us-east-1", ago=30),
+        task("push.roll_back", "running", index=0, label="us-east-1", ago=3),
+    ]
+    (going,) = stages(tasks, {}, NOW)
+    assert (going.state, going.note) == ("failed", "goes back")
+    (gone,) = stages([*tasks[:3], task("push.roll_back", "success", index=0, ago=3)], {}, NOW)
+    assert (gone.state, gone.note) == ("failed", "went back")
+
+
+def test_region_that_was_not_asked_for_is_skipped() -> None:
+    names = ("claim_cluster", "push_red_black", "watch_red", "roll_back")
+    (stage,) = stages([task(f"push.{name}", "skipped", index=0) for name in names], {}, NOW)
+    assert (stage.state, stage.seconds) == ("skipped", None)
+
+
+def test_soak_soaks_and_a_pushed_group_is_watched() -> None:
+    seen = stages([task("canary.analyze_canary", "deferred"), task("push.watch_red", "deferred", index=0)], {}, NOW)
+    assert [stage.state for stage in seen] == ["soaking", "watching"]
 
 
 def test_skipped_tasks_took_no_time() -> None:
