@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.cloud_site import CHECKS, SIDE_BY_SIDE_SECONDS, WATCH_SECONDS, Cloud, CloudSite, running_cloud
+from include.ledger import Kind
 from include.redblack import Done
 from tests.support.push_tasks import Tasks, push_tasks, rollback_tasks
 from tests.support.stack import wait_for
@@ -98,8 +99,9 @@ def due_seconds(site: CloudSite) -> float:
 
 
 def seconds_to_safe(tasks: Tasks) -> float:
-    events = tasks.site.ledger.events(run=tasks.claim.owner)
-    return next(float(one.event.data["seconds"]) for one in events if one.event.kind == "rollback.safe")  # type: ignore[arg-type]
+    """From the claim of the cluster until the bad group had no traffic, by the ledger."""
+    moments = {one.event.kind: one.event.at for one in tasks.site.ledger.events(run=tasks.claim.owner)}
+    return (moments[Kind.ROLLBACK_SAFE] - moments[Kind.LOCK_CLAIMED]).total_seconds()
 
 
 def kill_one(cloud: Cloud, found: Findings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,10 +75,22 @@ class AwsFleet:
         groups = [self._read_group(one, weights, health_of) for one in found]
         self._members = {group.name: [one.instance_id for one in group.instances] for group in groups}
         names = {group.name for group in groups}
-        if self._partial is None:
+        listed = {name_of(arn): weight for arn, weight in weights.items()}
+        if self._partial is None or self._is_orphaned(cluster, listed, names):
             self._partial = self._find_partial(cluster, names, weights)
-        partial = [group for group in self._partial if group.name not in names]
-        return ClusterView(cluster, self._now(), (*groups, *partial))
+        partial = [
+            replace(group, weight=listed.get(group.name, 0), is_attached=group.name in listed)
+            for group in self._partial
+            if group.name not in names
+        ]
+        known = names | {group.name for group in partial}
+        strangers = {name: weight for name, weight in listed.items() if name not in known}
+        return ClusterView(cluster, self._now(), (*groups, *partial), strangers)
+
+    def _is_orphaned(self, cluster: ClusterRef, listed: Mapping[str, int], names: set[str]) -> bool:
+        """Whether the listener lists a target group of the cluster whose Auto Scaling group went away meanwhile."""
+        known = names | {group.name for group in self._partial or ()}
+        return any(name.startswith(f"{cluster.name}-") and name not in known for name in listed)
 
     def create_group(self, spec: GroupSpec) -> None:
         self._partial = None

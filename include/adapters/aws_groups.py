@@ -16,7 +16,7 @@ from include.adapters.aws_errors import AwsCalls, AwsRefusedError, tag_list, tag
 from include.adapters.aws_listener import find_target_groups
 from include.adapters.aws_traffic import balancer_dimension
 from include.errors import ConfigError, RefusedError, RetryableError
-from include.fleet.tags import NETWORK, RUN
+from include.fleet.tags import CLUSTER, NETWORK, RUN
 from include.fleet.values import GroupSpec, ScalingPolicy
 
 TAGS_PER_CALL = 20
@@ -83,10 +83,11 @@ class AwsGroups:
             )
 
     def delete(self, name: str, target_group_arn: str | None) -> None:
-        """Every part that is still there, the Auto Scaling group last; AWS empties it after the call."""
+        """Every part that is still there, the Auto Scaling group last; AWS empties it after the call. A part of that
+        name that carries no cluster's tag is somebody else's, and stays."""
         found = self.find_scaling_group(name) or {}
-        is_there = bool(found) and not found.get("Status")
-        if target_group_arn:
+        is_there = bool(found) and not found.get("Status") and CLUSTER in tag_map(found.get("Tags"))
+        if target_group_arn and CLUSTER in self.target_group_tags([target_group_arn]).get(target_group_arn, {}):
             if is_there and target_group_arn in found.get("TargetGroupARNs", ()):
                 self._quietly(
                     "autoscaling",
@@ -255,7 +256,8 @@ class AwsGroups:
         filters = [{"Name": "launch-template-name", "Values": [name]}]
         templates = self._calls.call("ec2", "describe_launch_templates", subject=name, Filters=filters)
         for template in templates["LaunchTemplates"]:
-            self._quietly("ec2", "delete_launch_template", name, LaunchTemplateId=template["LaunchTemplateId"])
+            if CLUSTER in tag_map(template.get("Tags")):
+                self._quietly("ec2", "delete_launch_template", name, LaunchTemplateId=template["LaunchTemplateId"])
 
     def _refuse_foreign(self, spec: GroupSpec, part: str, tags: Mapping[str, str]) -> None:
         owner = tags.get(RUN, "")

@@ -105,21 +105,36 @@ class Group:
     def is_enabled(self) -> bool:
         return self.weight > 0 and not self.is_deleting
 
+    @property
+    def has_traffic(self) -> bool:
+        """Whether the listener sends it requests, be it deleted, half made or dead."""
+        return self.weight > 0
+
 
 @dataclass(frozen=True)
 class ClusterView:
-    """All that AWS says of one cluster at `observed_at`: one call's worth of truth for a decision."""
+    """All that AWS says of one cluster at `observed_at`: one call's worth of truth for a decision.
+
+    `strangers`: weights of target groups that the listener lists too, and that are no group of the cluster.
+    """
 
     cluster: ClusterRef
     observed_at: datetime
     groups: tuple[Group, ...] = ()
+    strangers: Mapping[str, int] = field(default_factory=dict)
 
     def group(self, name: str) -> Group | None:
         return next((group for group in self.groups if group.name == name), None)
 
     @property
+    def listed(self) -> dict[str, int]:
+        """Weights of all that the listener lists, 0 for those that are only attached."""
+        return {**self.strangers, **{group.name: group.weight for group in self.groups if group.is_attached}}
+
+    @property
     def weights(self) -> dict[str, int]:
-        return {group.name: group.weight for group in self.groups if group.weight > 0}
+        """Weights of those with traffic."""
+        return {name: weight for name, weight in self.listed.items() if weight > 0}
 
 
 @dataclass(frozen=True)

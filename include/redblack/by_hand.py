@@ -41,8 +41,8 @@ def groups_to_restore(view: ClusterView, goal: RollbackGoal) -> list[Group]:
             )
         return named
     serving = enabled_groups(view)
-    if serving and any(is_launching(group) or is_abandoned(group) for group in alive):
-        return serving  # a push is on its way, or on its way back: to go back is to end it
+    if serving and any(_is_on_its_way(group, serving) for group in alive):
+        return serving  # to go back is to end that push
     previous = previous_groups(view, serving[0]) if serving else []
     usable = [group for group in previous if not is_rolled_back(group)]
     return usable or [group for group in alive if is_black(group) and not is_rolled_back(group)][:1]
@@ -52,8 +52,14 @@ def groups_to_leave(view: ClusterView, goal: RollbackGoal, good: list[Group]) ->
     """Main groups that must not serve afterwards: those in traffic, those that this rollback took out of it, and
     those that a failed push left there."""
     names = {group.name for group in good}
-    others = [group for group in main_groups(view) if group.name not in names and not group.is_partial]
-    return [group for group in others if group.is_enabled or _is_left(group, goal)]
+    others = [group for group in main_groups(view) if group.name not in names]
+    return [group for group in others if group.has_traffic or _is_left(group, goal)]
+
+
+def _is_on_its_way(group: Group, serving: list[Group]) -> bool:
+    """Of a push that has not got to its end, or is on its way back; not what an older one left lying about."""
+    youngest = max(one.created_at for one in serving)
+    return (is_launching(group) or is_abandoned(group)) and group.created_at >= youngest
 
 
 def _is_left(group: Group, goal: RollbackGoal) -> bool:
@@ -72,7 +78,7 @@ def next_rollback_step(look: Look, goal: RollbackGoal) -> Step:
         )
     bad = groups_to_leave(view, goal, good)
     launching = [group for group in main_groups(view) if is_launching(group) and group not in good]
-    if step := _mark(goal, good, [*bad, *launching]):
+    if step := _mark(goal, good, [group for group in (*bad, *launching) if is_alive(group)]):
         return step
     way = Way(good, bad, goal.size, goal.need, goal.is_severe, goal.needs_traffic, goal.token)
     if step := step_back(look, way):
@@ -80,7 +86,7 @@ def next_rollback_step(look: Look, goal: RollbackGoal) -> Step:
     for group in launching:
         return DeleteRed(group.name, goal.reason)
     for group in bad:
-        if not group.is_deleting and (step := keep_bad(look, way, group, {})):
+        if is_alive(group) and (step := keep_bad(look, way, group, {})):
             return step
     healthy = sum(group.healthy_count for group in good)
     left = f"; {names_of(bad)} kept out of traffic" if bad else ""

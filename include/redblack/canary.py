@@ -30,7 +30,7 @@ from include.redblack.steps import (
     WaitHealthy,
     WaitTakingTraffic,
 )
-from include.redblack.traffic import are_close, weights_for
+from include.redblack.traffic import are_close, weights_for, with_silent
 
 WEIGHT_TOLERANCE = 0.005
 PAIR = (CANARY, BASELINE)
@@ -111,7 +111,7 @@ def canary_weights(view: ClusterView, goal: CanaryGoal, pair: tuple[Group, Group
     mains = {group.name: group.weight for group in enabled_groups(view)}
     whole = sum(mains.values())
     shares = {name: (1 - 2 * share) * weight / whole for name, weight in mains.items()}
-    return weights_for({**shares, **{group.name: share for group in pair}})
+    return with_silent(view, weights_for({**shares, **{group.name: share for group in pair}}))
 
 
 def _bring_up(
@@ -126,7 +126,7 @@ def _bring_up(
             f"no main group of {view.cluster.name} in {view.cluster.region} takes traffic: nothing to compare"
         )
     if not all(group.is_attached for group in pair):
-        return AttachGroups(view.cluster, {**view.weights, **{group.name: group.weight for group in pair}})
+        return AttachGroups(view.cluster, with_silent(view, view.weights, [group.name for group in pair]))
     missing = (*missing_health(pair[0]), *missing_health(pair[1]))
     idle = tuple(one for group in pair for one in missing_traffic(group, served)) if goal.needs_traffic else ()
     weights = canary_weights(view, goal, pair)
@@ -173,8 +173,8 @@ def _remove(view: ClusterView, groups: list[Group]) -> Step | None:
         rest = {name: weight for name, weight in view.weights.items() if name not in names}
         mains = {group.name for group in enabled_groups(view)}
         kept = weights_for(rest) if set(rest) <= mains else rest
-        waiting = {one.name: 0 for one in view.groups if one.is_attached and one.weight == 0 and one.name not in names}
-        return RestoreMain(view.cluster, {**waiting, **kept})
+        listed = with_silent(view, kept)
+        return RestoreMain(view.cluster, {name: weight for name, weight in listed.items() if name not in names})
     for group in groups:
         if not group.is_deleting:
             return DeleteGroup(group.name)

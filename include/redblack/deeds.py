@@ -59,7 +59,7 @@ def digest(told: Mapping[str, Json]) -> str:
 def is_effected(view: ClusterView, told: Mapping[str, Any]) -> bool:
     """Whether the cluster looks as the deed would leave it."""
     if told["verb"] == "set_weights":
-        return view.weights == {name: weight for name, weight in told["weights"].items() if weight > 0}
+        return view.listed == dict(told["weights"])
     group = view.group(told["group"])
     if told["verb"] == "delete":
         return group is None or group.is_deleting

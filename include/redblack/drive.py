@@ -13,6 +13,7 @@ from include.redblack.by_hand import groups_to_restore, next_rollback_step
 from include.redblack.canary import next_canary_step, next_teardown_step, pair_of
 from include.redblack.facts import Fact, describe_push, push_facts, push_failure, rollback_facts
 from include.redblack.goal import CanaryGoal, JanitorGoal, PushGoal, RollbackGoal
+from include.redblack.hold import unless_held
 from include.redblack.janitor import next_janitor_step
 from include.redblack.journal import Journal, NoJournal
 from include.redblack.look import Look, Watched, WatchRequest
@@ -48,7 +49,7 @@ def drive_push(
     kept = journal or NoJournal()
 
     def decide(look: Look) -> Step:
-        if red_group(look.view, goal.run) is None and (reason := kept.failure()):
+        if red_group(look.view, goal.run, goal.attempt) is None and (reason := kept.failure()):
             return Failed(failure(look.view, "", reason))
         if until is Milestone.SWITCHED and has_switched(look.view, goal):
             red = _red_name(look.view, goal)
@@ -83,9 +84,16 @@ def drive_rollback(
 ) -> Iterator[Progress]:
     """Go back by hand; the last progress carries Done. RefusedError where no group is left to go back to."""
 
+    kept = journal or NoJournal()
+
+    def facts(view: ClusterView) -> list[Fact]:
+        """None where the cluster was back before this attempt did anything."""
+        found = rollback_facts(view, goal)
+        is_back = any(fact.kind is Kind.ROLLBACK_SAFE for fact in found)
+        return found if not is_back or kept.has(Kind.ROLLBACK_STARTED) else []
+
     def end(step: End, view: ClusterView) -> list[Fact]:
-        facts = rollback_facts(view, goal)
-        return [Fact(Kind.ROLLBACK_FINISHED, facts[0].data, goal.reason)] if facts else []
+        return [Fact(Kind.ROLLBACK_FINISHED, fact.data, goal.reason) for fact in facts(view)[:1]]
 
     def restored(view: ClusterView) -> list[str]:
         return [group.name for group in groups_to_restore(view, goal)]
@@ -97,10 +105,10 @@ def drive_rollback(
         decide=lambda look: next_rollback_step(look, goal),
         eyed=restored,
         counted=lambda view: restored(view) if goal.needs_traffic else [],
-        facts=lambda view, now: rollback_facts(view, goal),
+        facts=lambda view, now: facts(view),
         end=end,
     )
-    return Loop(fleet, work, clock_now, journal or NoJournal()).turns()
+    return Loop(fleet, work, clock_now, kept).turns()
 
 
 def drive_canary(
@@ -115,7 +123,7 @@ def drive_canary(
         cluster=goal.cluster,
         need=goal.need,
         token=goal.token,
-        decide=lambda look: next_canary_step(look, goal),
+        decide=lambda look: unless_held(look, next_canary_step(look, goal)),
         eyed=pair,
         counted=lambda view: pair(view) if goal.needs_traffic else [],
     )
@@ -146,13 +154,13 @@ def drive_janitor(
 
 
 def _red_name(view: ClusterView, goal: PushGoal) -> str:
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     return red.name if red is not None else goal.build.image_id
 
 
 def _eyed_of_push(view: ClusterView, goal: PushGoal) -> list[str]:
     """Red; and once its push goes back, those who get the traffic again."""
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     if red is None:
         return []
     return [group.name for group in previous_groups(view, red)] if red.tags.get(FAILED) else [red.name]

@@ -29,7 +29,7 @@ class Fact:
 
 def push_facts(view: ClusterView, goal: PushGoal, now: datetime) -> list[Fact]:
     """Facts of the push, in their order; the end of one is the driver's to note."""
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     if red is None or red.is_partial:
         return []
     state, about = push_state(view, red), _about(view, red)
@@ -47,19 +47,19 @@ def push_facts(view: ClusterView, goal: PushGoal, now: datetime) -> list[Fact]:
 
 
 def _way_back(view: ClusterView, red: Group, about: Mapping[str, Json]) -> list[Fact]:
-    reason = red.tags.get(FAILED) or "it was being deleted"
+    reason = red.tags.get(FAILED) or "somebody deleted it"
     facts = [Fact(Kind.PUSH_FAILED, about, reason), Fact(Kind.ROLLBACK_STARTED, _back_to(view, red), reason)]
-    if not red.is_enabled and any(group.is_enabled for group in previous_groups(view, red)):
+    if not red.has_traffic and any(group.is_enabled for group in previous_groups(view, red)):
         facts.append(Fact(Kind.ROLLBACK_SAFE, _back_to(view, red), reason))
     return facts
 
 
 def push_failure(view: ClusterView, goal: PushGoal, reason: str) -> Fact:
     """How the way back of a failed push ended."""
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     if red is None:
         return Fact(Kind.ROLLBACK_FINISHED, {"from": ""}, reason)
-    is_there = Kind.ROLLBACK_FAILED if red.is_enabled else Kind.ROLLBACK_FINISHED
+    is_there = Kind.ROLLBACK_FAILED if red.has_traffic else Kind.ROLLBACK_FINISHED
     return Fact(is_there, _back_to(view, red), reason)
 
 
@@ -76,14 +76,14 @@ def rollback_facts(view: ClusterView, goal: RollbackGoal) -> list[Fact]:
     bad = groups_to_leave(view, goal, good)
     about: dict[str, Json] = {**_build(good[0]), "from": " ".join(sorted(group.name for group in bad))}
     facts = [Fact(Kind.ROLLBACK_STARTED, about, goal.reason)]
-    if any(group.is_enabled for group in good) and not any(group.is_enabled for group in bad):
+    if any(group.is_enabled for group in good) and not any(group.has_traffic for group in bad):
         facts.append(Fact(Kind.ROLLBACK_SAFE, about, goal.reason))
     return facts
 
 
 def describe_push(view: ClusterView, goal: PushGoal) -> dict[str, Json]:
     """What a push's end is noted with."""
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     return _about(view, red) if red is not None else {"group": "", "image": goal.build.image_id}
 
 

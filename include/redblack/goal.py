@@ -99,8 +99,8 @@ class PushGoal:
     the group's creation until all its instances are healthy and take traffic; later than that it is rolled back.
     Red is watched beside previous for `side_by_side_seconds`, and alone for `watch_seconds` (0: not at all); a watch
     that learns nothing for as long again is a failed one. `keep_black` groups out of traffic are kept, the newest
-    first. `needs_traffic` is off for clusters that nobody calls: there "taking traffic" cannot be seen. `token`:
-    the lease's; 0 where there is none.
+    first. `needs_traffic` is off for clusters that nobody calls: there "taking traffic" cannot be seen. `attempt`:
+    how often this push failed before and was begun again by a person. `token`: the lease's; 0 where there is none.
     """
 
     cluster: ClusterRef
@@ -117,6 +117,7 @@ class PushGoal:
     scaling: ScalingPolicy | None = None
     keep_black: int = 1
     needs_traffic: bool = True
+    attempt: int = 0
     token: int = 0
 
 

@@ -10,7 +10,7 @@ from include.fleet.tags import BLACK_SINCE
 from include.redblack.goal import JanitorGoal
 from include.redblack.health import missing_health
 from include.redblack.look import Look
-from include.redblack.roles import enabled_groups, is_abandoned, is_black, main_groups
+from include.redblack.roles import enabled_groups, is_black, is_left_over, main_groups
 from include.redblack.steps import DeleteGroup, Done, RetireOlder, Step
 
 
@@ -40,7 +40,7 @@ def next_janitor_step(look: Look, goal: JanitorGoal) -> Step:
     newest = sorted(black, key=lambda one: (one.since, one.name), reverse=True)
     kept = {one.name for one in newest[: goal.keep_black]}
     due = [one.name for one in black if one.until <= look.now or one.name not in kept]
-    left_over = [group.name for group in main_groups(view) if is_abandoned(group) or _is_half_made(group)]
+    left_over = [group.name for group in main_groups(view) if is_left_over(group)]
     due += left_over
     if not due:
         return Done(f"nothing to delete in {view.cluster.region}")
@@ -48,10 +48,6 @@ def next_janitor_step(look: Look, goal: JanitorGoal) -> Step:
         return Done(f"{', '.join(due)} kept in {view.cluster.region} for now: {trouble}")
     name = due[0]
     return DeleteGroup(name) if name in left_over else RetireOlder(name)
-
-
-def _is_half_made(group: Group) -> bool:
-    return group.is_partial and group.weight == 0
 
 
 def _trouble(view: ClusterView) -> str:

@@ -25,6 +25,9 @@ class Journal(Protocol):
     def note(self, kind: Kind, data: Mapping[str, Json] | None = None, *, why: str = "") -> None:
         """A fact of this attempt: its kind is its key, as a push is launched once."""
 
+    def has(self, kind: Kind) -> bool:
+        """Whether this attempt has noted a fact of that kind."""
+
     def failure(self) -> str:
         """Why this attempt's push has failed; "" where it has not."""
 
@@ -49,6 +52,9 @@ class NoJournal:
 
     def note(self, kind: Kind, data: Mapping[str, Json] | None = None, *, why: str = "") -> None:
         pass
+
+    def has(self, kind: Kind) -> bool:
+        return False
 
     def failure(self) -> str:
         return ""

@@ -13,6 +13,7 @@ from include.redblack.steps import Verb
 
 class LedgerJournal:
     """`run` owns the entries; `attempt` counts how often the run's push has failed and was begun again by a person.
+    A rollback that has to push again does not heed holds.
 
     Deeds are numbered: an engine that takes over counts those that are done, and goes on with the next.
     """
@@ -27,12 +28,12 @@ class LedgerJournal:
         *,
         lease_seconds: float = 180.0,
         attempt: int = 0,
+        heeds_holds: bool = True,
     ) -> None:
         self.lease = lease
         self._ledger, self._run, self._who, self._now = ledger, run, who, clock_now
-        self._lease_seconds, self._attempt = lease_seconds, attempt
-        self._noted: set[Kind] = set()
-        self._failure: str | None = None
+        self._lease_seconds, self._attempt, self._heeds_holds = lease_seconds, attempt, heeds_holds
+        self._noted: dict[Kind, str] = {}
         self._next: int | None = None
 
     @property
@@ -59,17 +60,25 @@ class LedgerJournal:
 
     def note(self, kind: Kind, data: Mapping[str, Json] | None = None, *, why: str = "") -> None:
         if kind not in self._noted:
-            self._record(f"{self.place}/{self._run}/{self._attempt}/{kind}", kind, data or {}, why)
-            self._noted.add(kind)
-            if kind is Kind.PUSH_FAILED:
-                self._failure = why
+            self._record(self._fact_key(kind), kind, data or {}, why)
+            self._noted[kind] = why
+
+    def has(self, kind: Kind) -> bool:
+        return self._why(kind) is not None
 
     def failure(self) -> str:
-        if self._failure is None:
-            key = f"{self.place}/{self._run}/{self._attempt}/{Kind.PUSH_FAILED}"
-            found = self._ledger.events(place=self.place, run=self._run, kinds=(Kind.PUSH_FAILED,))
-            self._failure = next((one.event.why for one in found if one.event.key == key), "")
-        return self._failure
+        return self._why(Kind.PUSH_FAILED) or ""
+
+    def _why(self, kind: Kind) -> str | None:
+        """The reason of this attempt's fact; None where it is not there. What is not there may come: asked again."""
+        if kind not in self._noted:
+            key = self._fact_key(kind)
+            found = self._ledger.events(place=self.place, run=self._run, kinds=(kind,))
+            self._noted |= {one.event.kind: one.event.why for one in found if one.event.key == key}
+        return self._noted.get(kind)
+
+    def _fact_key(self, kind: Kind) -> str:
+        return f"{self.place}/{self._run}/{self._attempt}/{kind}"
 
     def keep_lease(self) -> None:
         now = self._now()
@@ -77,7 +86,7 @@ class LedgerJournal:
             self.lease = self._ledger.renew(self.lease, now, self._lease_seconds)
 
     def hold(self) -> str:
-        found = self._ledger.hold(self.place, self._now())
+        found = self._ledger.hold(self.place, self._now()) if self._heeds_holds else None
         if found is None:
             return ""
         until = f" until {found.until:%Y-%m-%d %H:%M} UTC" if found.until else ""

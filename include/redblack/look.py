@@ -51,12 +51,17 @@ class Watched:
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a cluster. `served`: requests per instance id of late (absent: none seen); `watched`: the newest
-    finding, None before the first; `hold`: who holds the cluster and why, "" where nobody does."""
+    """One look at a cluster.
+
+    `served`: requests per instance id of late (absent: none seen), and `blind`: why they could not be counted, "" where
+    they were; `watched`: the newest finding, None before the first; `hold`: who holds the cluster and why, "" where
+    nobody does.
+    """
 
     view: ClusterView
     now: datetime
     served: Mapping[str, float] = field(default_factory=dict)
+    blind: str = ""
     demand: Demand = field(default_factory=Demand)
     watched: Watched | None = None
     hold: str = ""

@@ -78,7 +78,9 @@ class Loop:
         self._turn = 0
         self._is_settled = False
         self._watched: Watched | None = None
-        self._served: dict[str, float] = {}  # as last counted: a poll that does not count must not call it nothing
+        # As last counted: a poll that does not count must not call it nothing.
+        self._served: dict[str, float] = {}
+        self._blind = ""
 
     def turns(self) -> Iterator[Progress]:
         failed = 0
@@ -130,7 +132,7 @@ class Loop:
         if focus.asks_watch:
             self._ask_watch()
         if focus.counts_requests:
-            self._served = self._count_requests(view)
+            self._count_requests(view)
         if focus.is_whole and not self._is_settled:
             self._journal.settle(view)
             self._is_settled = True
@@ -139,18 +141,22 @@ class Loop:
             self._note(work.facts(view, now))
         self._eyed = work.eyed(view)
         demand = self._read_demand() if focus.is_whole else Demand()
-        return Look(view, now, self._served, demand, self._watched, self._journal.hold())
+        return Look(view, now, self._served, self._blind, demand, self._watched, self._journal.hold())
 
-    def _count_requests(self, view: ClusterView) -> dict[str, float]:
-        served: dict[str, float] = {}
+    def _count_requests(self, view: ClusterView) -> None:
+        """What cannot be counted is not called nothing; and a metric store that is away must not stop a rollback."""
+        self._served, self._blind = {}, ""
         for name in self._work.counted(view):
             group = view.group(name)
-            if group is not None and group.is_enabled:
-                served.update(self._fleet.count_requests(name, seconds=SEEN_SECONDS))
-        return served
+            if group is None or not group.is_enabled:
+                continue
+            try:
+                self._served.update(self._fleet.count_requests(name, seconds=SEEN_SECONDS))
+            except RedstartError as error:
+                self._blind = f"requests cannot be counted: {error}"
 
     def _read_demand(self) -> Demand:
-        """Unknown where the metric store is away: that must not stop a rollback."""
+        """Unknown where the metric store is away: that must not stop a rollback either."""
         try:
             history = self._fleet.read_traffic(self._work.cluster, seconds=TRAFFIC_SECONDS)
         except RedstartError:

@@ -12,11 +12,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from include.fleet import ClusterView, Group
-from include.fleet.tags import FAILED, MAIN, PINNED, PREVIOUS, SCALING, SIDE_BY_SIDE_UNTIL, WATCHED_UNTIL
+from include.fleet.tags import (
+    ATTEMPT,
+    BLACK_SINCE,
+    FAILED,
+    MAIN,
+    PINNED,
+    PREVIOUS,
+    SCALING,
+    SIDE_BY_SIDE_UNTIL,
+    WATCHED_UNTIL,
+)
 from include.redblack.black import let_go, make_black, noted_pin
 from include.redblack.capacity import pinned, red_size
 from include.redblack.goal import PushGoal
 from include.redblack.health import is_mostly_dead, missing_health, missing_traffic
+from include.redblack.hold import unless_held
 from include.redblack.look import Look, WatchKind
 from include.redblack.names import GroupName, parse_name
 from include.redblack.roles import (
@@ -24,8 +35,9 @@ from include.redblack.roles import (
     PUSH_SUSPENDED,
     enabled_groups,
     fenced,
-    is_abandoned,
     is_black,
+    is_left_over,
+    is_rolled_back,
     main_groups,
     names_of,
     next_main_number,
@@ -38,20 +50,18 @@ from include.redblack.steps import (
     CreateRed,
     DisablePrevious,
     Done,
+    EnableBlack,
     Failed,
     GrowRed,
-    MarkFailed,
     PutScalingPolicy,
     RetireOlder,
     ShareTraffic,
     Step,
     TagGroup,
-    Wait,
     WaitHealthy,
-    WaitHeld,
     WaitTakingTraffic,
 )
-from include.redblack.traffic import by_health, split_main_traffic
+from include.redblack.traffic import by_health, split_main_traffic, with_silent
 from include.redblack.watching import mark_failed, watch
 
 
@@ -63,6 +73,7 @@ class PushState(StrEnum):
     LAUNCHING = "launching"
     RED_RED = "red/red"
     RED_BLACK = "red/black"
+    TAKEN_OUT = "taken out of traffic by somebody"
     ENDED = "ended"
     GOING_BACK = "going back"
 
@@ -71,12 +82,14 @@ def push_state(view: ClusterView, red: Group | None) -> PushState:
     """The state of the push whose new group is `red`."""
     if red is None:
         return PushState.NOT_BEGUN
-    if red.tags.get(FAILED) or red.is_deleting:
+    if red.tags.get(FAILED) or red.is_deleting or (red.is_partial and red.has_traffic):
         return PushState.GOING_BACK
     if red.is_partial:
         return PushState.HALF_MADE
     if red.tags.get(PINNED) == "":
         return PushState.ENDED
+    if not red.is_enabled and (SIDE_BY_SIDE_UNTIL in red.tags or WATCHED_UNTIL in red.tags):
+        return PushState.TAKEN_OUT
     if not red.is_enabled:
         return PushState.LAUNCHING if red.suspended >= PUSH_SUSPENDED else PushState.HALF_MADE
     is_shared = any(group.is_enabled for group in previous_groups(view, red))
@@ -85,20 +98,17 @@ def push_state(view: ClusterView, red: Group | None) -> PushState:
 
 def next_step(look: Look, goal: PushGoal) -> Step:
     """The next step of the push towards `goal`."""
-    red = red_group(look.view, goal.run)
+    red = red_group(look.view, goal.run, goal.attempt)
     state = push_state(look.view, red)
     if state is PushState.GOING_BACK and red is not None:
         return roll_back_push(look, goal, red)
     step = _launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
-    is_forward = not isinstance(step, MarkFailed | Wait | Done | Failed)
-    if look.hold and is_forward and state is not PushState.ENDED:
-        return WaitHeld(f"the hold on {look.view.cluster.name} in {look.view.cluster.region} is lifted", (look.hold,))
-    return step
+    return unless_held(look, step)
 
 
 def has_switched(view: ClusterView, goal: PushGoal) -> bool:
     """Whether red has all main traffic and previous is black, or the push has nothing to do."""
-    red = red_group(view, goal.run)
+    red = red_group(view, goal.run, goal.attempt)
     if red is None:
         return is_live_already(view, goal)
     state = push_state(view, red)
@@ -117,6 +127,9 @@ def _launch(view: ClusterView, goal: PushGoal) -> Step:
     if is_live_already(view, goal):
         live = enabled_groups(view)[0]
         return Done(f"{live.name} already runs {goal.build.image_id} in {view.cluster.region}", live.name)
+    warm = [group for group in main_groups(view) if is_black(group) and not is_rolled_back(group)]
+    if warm and not enabled_groups(view):  # nobody serves: first the users
+        return EnableBlack(view.cluster, split_main_traffic(view, by_health(warm[:1])))
     intended = parse_name(goal.red) if goal.red else None
     if intended and intended.cluster == view.cluster.name and view.group(str(intended)) is None:
         return _create(view, goal, str(intended))
@@ -130,6 +143,8 @@ def _create(view: ClusterView, goal: PushGoal, name: str) -> Step:
     if size is None:
         return Failed(_too_small(view, goal, enabled))
     tags = {PREVIOUS: " ".join(sorted(group.name for group in enabled)), PINNED: str(size)}
+    if goal.attempt:
+        tags[ATTEMPT] = str(goal.attempt)
     spec = goal.template.spec(
         name,
         view.cluster,
@@ -147,13 +162,13 @@ def _prepare(look: Look, goal: PushGoal, red: Group) -> Step:
     """Red is out of traffic and on its way up; it will stand beside whoever serves then, previous or not."""
     view, serving = look.view, enabled_groups(look.view)
     if not red.is_attached:
-        return AttachRed(view.cluster, split_main_traffic(view, by_health(serving), [red.name]))
+        return AttachRed(view.cluster, with_silent(view, view.weights, [red.name]))
     if goal.scaling is not None and red.tags.get(SCALING) != goal.scaling.words:
         return PutScalingPolicy(red.name, goal.scaling)
     missing = missing_health(red)
     if missing and _is_late(look, goal, red):
         return _give_up(goal, red, f"not healthy {goal.launch_within_seconds:.0f} s after its launch: {missing[0]}")
-    if growth := _growth(view, goal, red):
+    if growth := _growth(look, goal, red):
         return growth
     if missing:
         return WaitHealthy(f"{red.name} is healthy", missing)
@@ -167,10 +182,10 @@ def _hand_over(look: Look, goal: PushGoal, red: Group) -> Step:
     if is_mostly_dead(red):
         return _give_up(goal, red, f"only {red.healthy_count} of {red.capacity.desired} healthy while sharing traffic")
     missing = missing_health(red)
-    idle = missing_traffic(red, look.served) if goal.needs_traffic else ()
+    idle = _idle(look, goal, red)
     if (missing or idle) and _is_late(look, goal, red):
         return _give_up(goal, red, f"not taking traffic in time: {(missing or idle)[0]}")
-    if growth := _growth(view, goal, red):
+    if growth := _growth(look, goal, red):
         return growth
     if missing:
         return WaitHealthy(f"{red.name} is healthy beside {names_of(previous)}", missing)
@@ -181,6 +196,9 @@ def _hand_over(look: Look, goal: PushGoal, red: Group) -> Step:
     step = watch(look, red, previous, WatchKind.SIDE_BY_SIDE, SIDE_BY_SIDE_UNTIL, seconds, goal.token)
     if step or idle:
         return step or wait
+    for group in previous:
+        if group.tags.get(BLACK_SINCE):  # of an earlier time: its time to live begins anew
+            return TagGroup(group.name, fenced(goal.token, {BLACK_SINCE: ""}))
     weights = split_main_traffic(view, {red.name: 1.0}, [group.name for group in previous])
     return DisablePrevious(view.cluster, weights)
 
@@ -207,7 +225,7 @@ def _finish(look: Look, goal: PushGoal, red: Group) -> Step:
     previous = [group.name for group in previous_groups(view, red)]
     older = [group for group in main_groups(view) if group.created_at < red.created_at and group.name not in previous]
     spare = max(goal.keep_black - len(previous), 0)
-    retired = [group for group in older if is_abandoned(group)] + [one for one in older if is_black(one)][spare:]
+    retired = [one for one in older if is_left_over(one)] + [one for one in older if is_black(one)][spare:]
     if retired:
         return RetireOlder(retired[-1].name)
     kept = f"; {' '.join(previous)} kept for a rollback" if previous else ""
@@ -219,6 +237,7 @@ def _finish(look: Look, goal: PushGoal, red: Group) -> Step:
 
 
 ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
+    PushState.TAKEN_OUT: lambda look, goal, red: _give_up(goal, red, "somebody took it out of traffic"),
     PushState.HALF_MADE: lambda look, goal, red: _create(look.view, goal, red.name),
     PushState.LAUNCHING: _prepare,
     PushState.RED_RED: _hand_over,
@@ -227,13 +246,16 @@ ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
 }
 
 
-def _growth(view: ClusterView, goal: PushGoal, red: Group) -> Step | None:
-    """Red as big as the previous group of *now* asks for; the pin is noted before it is set, so it is never lost."""
+def _growth(look: Look, goal: PushGoal, red: Group) -> Step | None:
+    """Red as big as the previous group of *now* asks for, and the traffic of now; the pin is noted before it is set,
+    so it is never lost."""
+    view = look.view
     previous = [group for group in previous_groups(view, red) if group.is_enabled]
     size = red_size(_live_count(previous), goal.size, goal.headroom_pct)
     if size is None:
         return _give_up(goal, red, _too_small(view, goal, previous))
-    size = max(size, noted_pin(red))  # one that was noted and not set would never be undone
+    asked = min(look.demand.instances(goal.need.rps_per_instance) or 0, goal.size.maximum)
+    size = max(size, asked, noted_pin(red))  # a pin that was noted and not set would never be undone
     if size <= red.capacity.desired:
         return None
     if red.tags.get(PINNED) != str(size):
@@ -248,6 +270,12 @@ def _is_late(look: Look, goal: PushGoal, red: Group) -> bool:
     if watched_until := red.tags.get(SIDE_BY_SIDE_UNTIL):
         latest = max(latest, datetime.fromisoformat(watched_until) + timedelta(seconds=goal.side_by_side_seconds))
     return not look.hold and look.now >= latest
+
+
+def _idle(look: Look, goal: PushGoal, red: Group) -> tuple[str, ...]:
+    if not goal.needs_traffic:
+        return ()
+    return (look.blind,) if look.blind else missing_traffic(red, look.served)
 
 
 def _give_up(goal: PushGoal, red: Group, reason: str) -> Step:

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from include.fleet import ClusterView, Group
-from include.fleet.tags import BLACK_SINCE, FAILED, FENCE, MAIN, PINNED, PREVIOUS, ROLE, ROLLED_BACK, RUN, WATCHED_UNTIL
+from include.fleet.tags import (
+    ATTEMPT,
+    BLACK_SINCE,
+    FAILED,
+    FENCE,
+    MAIN,
+    PINNED,
+    PREVIOUS,
+    ROLE,
+    ROLLED_BACK,
+    RUN,
+    WATCHED_UNTIL,
+)
 from include.redblack.names import next_number, parse_name
 
 PUSH_SUSPENDED: Final = frozenset({"AZRebalance", "AlarmNotification", "ScheduledActions"})
@@ -30,9 +42,11 @@ def enabled_groups(view: ClusterView) -> list[Group]:
     return [group for group in main_groups(view) if group.is_enabled and not group.is_partial]
 
 
-def red_group(view: ClusterView, run: str) -> Group | None:
-    """The newest main group that the push `run` made; one on its way out only where there is no other."""
-    own = [group for group in main_groups(view) if group.tags.get(RUN) == run]
+def red_group(view: ClusterView, run: str, attempt: int = 0) -> Group | None:
+    """The newest main group that the push `run` made in this attempt; one on its way out only where there is no
+    other."""
+    made_by = (run, str(attempt))
+    own = [group for group in main_groups(view) if (group.tags.get(RUN), group.tags.get(ATTEMPT, "0")) == made_by]
     return next((group for group in own if not group.is_deleting), own[0] if own else None)
 
 
@@ -60,6 +74,11 @@ def is_launching(group: Group) -> bool:
 def is_abandoned(group: Group) -> bool:
     """Left over: a failed red whose rollback stopped half-way and was never taken up again."""
     return group.weight == 0 and not group.is_deleting and bool(group.tags.get(FAILED)) and not is_black(group)
+
+
+def is_left_over(group: Group) -> bool:
+    """What a push left behind that is over, or that nobody is at any more; for whoever has the lock."""
+    return is_abandoned(group) or is_launching(group) or (group.is_partial and not group.has_traffic)
 
 
 def is_rolled_back(group: Group) -> bool:

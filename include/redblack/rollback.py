@@ -34,8 +34,10 @@ from include.redblack.steps import (
     WaitHealthy,
     WaitTakingTraffic,
 )
-from include.redblack.traffic import are_close, by_health, split_main_traffic
+from include.redblack.traffic import are_close, by_health, split_main_traffic, with_silent
 
+QUIET_RPS = 1.0
+"""Below it a cluster may well send an instance nothing for half a minute."""
 SHIFT = 0.02
 """Of all traffic: smaller changes of what black can carry are not worth a change of weights."""
 
@@ -64,7 +66,7 @@ class WayState(StrEnum):
 
 def way_state(way: Way) -> WayState:
     is_good = any(group.is_enabled for group in way.good)
-    is_bad = any(group.is_enabled for group in way.bad)
+    is_bad = any(group.has_traffic for group in way.bad)  # deleted or dead: its share is lost until it is taken away
     if is_good:
         return WayState.BOTH_SERVE if is_bad else WayState.BACK
     return WayState.BAD_SERVES if is_bad else WayState.NOBODY_SERVES
@@ -76,9 +78,10 @@ def step_back(look: Look, way: Way) -> Step | None:
 
 
 def _serve_at_once(look: Look, way: Way) -> Step | None:
-    """Neither good nor bad serves. Others may (somebody's newer push): then there is nothing to bring back."""
+    """Neither good nor bad serves. Others may (somebody's newer push): then there is nothing to bring back, and a
+    group that is kept black for them stays as it is."""
     if not way.good or enabled_groups(look.view):
-        return _settle(look, way)
+        return None
     return _all_to_good(look, way, EnableBlack)
 
 
@@ -86,8 +89,7 @@ def _bring_back(look: Look, way: Way) -> Step:
     """The good group is out of traffic: as big as the traffic of now asks for, then into it."""
     view = look.view
     if loose := [group.name for group in way.good if not group.is_attached]:
-        serving = by_health(enabled_groups(view))
-        return AttachGroups(view.cluster, split_main_traffic(view, serving, loose))
+        return AttachGroups(view.cluster, with_silent(view, view.weights, loose))
     has_good = any(group.healthy_count for group in way.good)
     if has_good and not any(group.healthy_count for group in way.bad):
         return _all_to_good(look, way, EnableBlack)
@@ -122,11 +124,10 @@ def _hand_back(look: Look, way: Way) -> Step:
 
 
 def _settle(look: Look, way: Way) -> Step | None:
-    """The traffic is back: seen to be, then the good groups are let go of as a push lets go of red."""
-    if (idle := _idle(look, way)) and any(group.tags.get(BLACK_SINCE) for group in way.good):
-        return WaitTakingTraffic(f"every instance of {names_of(way.good)} takes traffic again", idle)
+    """The traffic is back: the good groups may grow and replace instances again, are seen to take it, and are let go of
+    as a push lets go of red."""
     for group in way.good:
-        if step := _let_go(look, way, group):
+        if group.is_enabled and (step := _let_go(look, way, group)):
             return step
     return None
 
@@ -143,6 +144,9 @@ def _let_go(look: Look, way: Way, group: Group) -> Step | None:
         return WaitHealthy(f"{group.name} is as big as it should be", missing)
     if step := let_go(group, way.size, BLACK_SUSPENDED if was_black else ()):
         return step
+    idle = _idle(look, way)
+    if was_black and idle and not any(look.served.get(one.instance_id) for one in group.instances):
+        return WaitTakingTraffic(f"{group.name} is seen to take traffic again", idle)
     return TagGroup(group.name, fenced(way.token, {PINNED: "", BLACK_SINCE: ""}))
 
 
@@ -166,20 +170,20 @@ def keep_bad(look: Look, way: Way, group: Group, tags: dict[str, str]) -> Step |
 def roll_back_push(look: Look, goal: PushGoal, red: Group) -> Step:
     """The next step back for the failed push whose new group is `red` (tagged as failed, or being deleted)."""
     view = look.view
-    reason = red.tags.get(FAILED) or "it was being deleted"
+    reason = red.tags.get(FAILED) or "somebody deleted it"
     good, is_severe = previous_groups(view, red), red.tags.get(SEVERE) != "no"
     way = Way(good, [red], goal.size, goal.need, is_severe, goal.needs_traffic, goal.token)
     others = [group for group in enabled_groups(view) if group.name != red.name]
-    if red.is_enabled and not good and not others:
+    if red.has_traffic and not good and not others:
         return Failed(
             f"{red.name} in {view.cluster.region} failed ({reason}) and stays in traffic: "
             "there is no earlier group to go back to"
         )
-    if red.is_enabled and not good:
+    if red.has_traffic and not good:
         return DisableRed(view.cluster, split_main_traffic(view, by_health(others), [red.name]))
     if step := step_back(look, way):
         return step
-    if WATCHED_UNTIL not in red.tags or red.is_deleting:
+    if WATCHED_UNTIL not in red.tags or red.is_deleting or red.is_partial:
         return DeleteRed(red.name, reason)
     return keep_bad(look, way, red, {ROLLED_BACK: reason}) or Failed(failure(view, red.name, reason))
 
@@ -212,14 +216,19 @@ def _wanted(look: Look, way: Way) -> int:
     ahead = look.demand.instances_ahead(way.need.comfortable_rps)
     if ahead is not None:
         return max(ahead, way.need.floor)
-    serving_alone = [group for group in way.bad if group.is_enabled and not any(one.is_enabled for one in way.good)]
-    return max(sum(group.healthy_count for group in serving_alone), way.need.floor)
+    healthy = sum(group.healthy_count for group in (*way.good, *way.bad) if group.is_enabled)
+    # Beside each other they have what one of them had, and head room: each half of it, and a little less.
+    is_shared = way_state(way) is WayState.BOTH_SERVE
+    return max(healthy * 10 // 21 if is_shared else healthy, way.need.floor)
 
 
 def _carried(look: Look, way: Way) -> float:
-    """The share of the traffic, of now and one start time ahead, that the good groups can carry; 1: all of it."""
+    """The share of the traffic that the good groups can carry, 1: all of it. Of now where users are hurt, or where the
+    good groups are as big as they will be; else of one start time ahead too."""
     healthy = sum(group.healthy_count for group in way.good)
-    needed = look.demand.instances_ahead(way.need.rps_per_instance)
+    is_grown = not _missing(way) and sum(one.capacity.desired for one in way.good) >= way.size.maximum
+    of = look.demand.instances if way.is_severe or is_grown else look.demand.instances_ahead
+    needed = of(way.need.rps_per_instance)
     if needed is None:
         needed = max(_wanted(look, way), sum(group.capacity.desired for group in way.good))
     return healthy / max(needed, way.need.floor, 1)
@@ -228,7 +237,7 @@ def _carried(look: Look, way: Way) -> float:
 def _split(look: Look, way: Way) -> dict[str, int]:
     """Weights that give the good groups what they can carry, and the bad ones the rest."""
     share = min(_carried(look, way), 1.0)
-    good, bad = by_health(way.good), by_health([group for group in way.bad if group.is_enabled])
+    good, bad = by_health(way.good), by_health([group for group in way.bad if group.has_traffic])
     mains = {name: share * part / sum(good.values()) for name, part in good.items()}
     mains |= {name: (1 - share) * part / sum(bad.values()) for name, part in bad.items()}
     return split_main_traffic(look.view, mains)
@@ -244,7 +253,8 @@ def _missing(way: Way) -> tuple[str, ...]:
 
 
 def _idle(look: Look, way: Way) -> tuple[str, ...]:
-    """Healthy instances of the good groups on which no request was seen."""
-    if not way.needs_traffic:
+    """Healthy instances of the good groups on which no request was seen, where there are any and they are counted."""
+    expected = look.demand.rps is None or look.demand.rps >= QUIET_RPS
+    if not way.needs_traffic or look.blind or not expected:
         return ()
     return tuple(one for group in way.good if group.is_enabled for one in missing_traffic(group, look.served))

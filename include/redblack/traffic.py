@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from include.fleet import ClusterView, Group
-from include.fleet.tags import CANARY, ROLE
+from include.fleet.tags import BASELINE, CANARY, ROLE
 
 HIGHEST_WEIGHT = 999
 MOST_GROUPS = 5
@@ -52,20 +52,31 @@ def are_close(weights: Mapping[str, int], other: Mapping[str, int], *, within: f
 def split_main_traffic(view: ClusterView, mains: Mapping[str, float], silent: Iterable[str] = ()) -> dict[str, int]:
     """Weights that split what main groups get by `mains` (any scale), and leave everybody else's share alone.
 
-    `silent` groups are listed with weight 0, which keeps their targets health-checked; so does the result for
-    others (a canary being launched) that are attached with 0. AWS lists five groups at most: `silent` come first.
+    `silent` groups get none. A group that is being deleted, or of which only the target group is left, keeps no share;
+    where nobody but others had traffic, the main groups get it all.
     """
-    zero = [name for name in silent if name not in mains]
-    others = {name: share for name, share in shares_of(view.weights).items() if name not in mains and name not in zero}
+    quiet = [*silent, *(group.name for group in view.groups if group.is_deleting or group.is_partial)]
+    shares = shares_of(view.weights)
+    others = {name: share for name, share in shares.items() if name not in mains and name not in quiet}
     rest = 1.0 - sum(others.values())
+    if rest <= 0:
+        others, rest = {}, 1.0
     whole = sum(mains.values())
     wanted = {name: rest * part / whole for name, part in mains.items()} if whole > 0 else dict.fromkeys(mains, 0.0)
-    weights = weights_for({**others, **wanted})
-    quiet = [group.name for group in view.groups if _is_waiting(group)]
-    for name in [*zero, *quiet]:
-        if name not in weights and len(weights) < MOST_GROUPS:
-            weights[name] = 0
-    return weights
+    return with_silent(view, weights_for({**others, **wanted}), [name for name in silent if name not in mains])
+
+
+def with_silent(view: ClusterView, weights: Mapping[str, int], silent: Iterable[str] = ()) -> dict[str, int]:
+    """`weights`, and with weight 0 whoever is to be listed without traffic: only what a listener lists is
+    health-checked. AWS lists five groups at most: `silent` come first, then a pair that is being launched, then what
+    is listed already, the youngest first."""
+    listed = [group for group in view.groups if group.is_attached and not group.is_deleting and not group.is_partial]
+    youngest = sorted(listed, key=lambda one: (_is_pair(one), one.created_at, one.name), reverse=True)
+    found = dict(weights)
+    for name in [*silent, *(group.name for group in youngest)]:
+        if name not in found and len(found) < MOST_GROUPS:
+            found[name] = 0
+    return found
 
 
 def by_health(groups: Iterable[Group]) -> dict[str, float]:
@@ -80,6 +91,5 @@ def by_health(groups: Iterable[Group]) -> dict[str, float]:
     return {group.name: float(max(group.capacity.desired, 1)) for group in chosen}
 
 
-def _is_waiting(group: Group) -> bool:
-    is_pair = group.tags.get(ROLE, "") in (CANARY, "baseline")
-    return is_pair and group.is_attached and group.weight == 0 and not group.is_deleting
+def _is_pair(group: Group) -> bool:
+    return group.tags.get(ROLE, "") in (CANARY, BASELINE)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from include.redblack import Finding, Watched, WatchKind, WatchRequest
+from include.redblack import Finding, Progress, Wait, Watched, WatchKind, WatchRequest
+from include.redblack.steps import WaitHealthy, WatchRed
 from tests.support.crash import CrashMatrix
 from tests.support.local_cloud import LocalCloud
 from tests.support.push_outcome import Outcome, difference, outcome_of
@@ -93,6 +94,45 @@ def test_a_rollback_two_hours_later(world: PushWorld, tmp_path: Path, say: Say, 
     expected = kill_everywhere(name, world, tasks, tmp_path, say)
     assert expected["groups"]["api-main-v000"]["healthy"] >= 5
     assert expected["groups"]["api-main-v001"]["weight"] == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        pytest.param(WaitHealthy, None, id="launching"),
+        pytest.param(WatchRed, WatchKind.SIDE_BY_SIDE, id="red-red"),
+        pytest.param(WatchRed, WatchKind.ALONE, id="red-black", marks=pytest.mark.system),
+    ],
+)
+def test_a_rollback_in_the_middle_of_a_push(
+    world: PushWorld, tmp_path: Path, say: Say, step: type[Wait], kind: WatchKind | None
+) -> None:
+    """On-call takes the cluster over: red goes, or is kept if it has served alone; what served before serves."""
+    push_tasks(world, world.push_goal("earlier")).run()
+    world.advance(600)
+    abandon(world, push_tasks(world, world.push_goal("push-1")), step, kind)
+    tasks = rollback_tasks(world, world.rollback_goal("back-1"))
+    name = f"rollback in the middle of a push ({kind or 'launching'})"
+    expected = kill_everywhere(name, world, tasks, tmp_path, say)
+    assert [group for group, shape in expected["groups"].items() if shape["weight"]] == ["api-main-v001"]
+    assert ("api-main-v002" in expected["groups"]) == (kind is WatchKind.ALONE)
+
+
+def abandon(world: PushWorld, tasks: Tasks, step: type[Wait], kind: WatchKind | None) -> None:
+    """Run it until it waits so, and never go on."""
+
+    class AbandonedError(Exception):
+        pass
+
+    def wait(progress: Progress) -> None:
+        request = getattr(progress.step, "request", None)
+        if isinstance(progress.step, step) and (kind is None or request.kind is kind):
+            raise AbandonedError
+        world.advance(progress.pause_seconds)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(AbandonedError):
+        patch.setattr(world, "wait", wait)
+        tasks.run()
 
 
 def kill_everywhere(name: str, world: PushWorld, tasks: Tasks, directory: Path, say: Say) -> Outcome:

@@ -117,7 +117,9 @@ class FakeFleet:
             for name, one in self.records.items()
             if one.tags[CLUSTER] == cluster.name
         )
-        return ClusterView(cluster, self.now, groups)
+        known = {group.name for group in groups}
+        strangers = {name: weight for name, weight in self.listener.items() if name not in known}
+        return ClusterView(cluster, self.now, groups, strangers)
 
     def create_group(self, spec: GroupSpec) -> None:
         record = self.records.get(spec.name)

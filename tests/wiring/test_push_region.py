@@ -201,6 +201,13 @@ def test_push_that_has_ended_is_not_rolled_back(run: Run) -> None:
     assert run.world.serving()[FIRST] == {run.world.commit}
 
 
+def test_cleared_claim_of_a_region_at_its_end_locks_nothing(run: Run) -> None:
+    run.push(FIRST)
+    assert run.claim(FIRST)["token"] == 0
+    assert run.world.ledger.lease(place(FIRST)) is None
+    run.push(SECOND)
+
+
 def test_region_that_went_back_since_stops_the_run(run: Run) -> None:
     run.push(FIRST)
     fleet = run.world.fleets[FIRST]

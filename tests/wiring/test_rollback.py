@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.apps import load_app
-from include.ledger import Claim, Holder, Kind, Place
+from include.ledger import Claim, Hold, Holder, Kind, Place
 from redstart.operators.finish import DescribeRollbackOperator
 from redstart.operators.janitor import SweepBlackOperator
 from redstart.operators.rollback import ReleaseRollbackOperator, RollBackPushOperator, RollBackRegionOperator
@@ -158,6 +158,7 @@ def test_with_nothing_left_the_version_before_is_pushed_again(pushed: Run) -> No
         fleet.delete_group(name)
     fleet.listener = {name: weight for name, weight in fleet.listener.items() if weight}
     world.sleep(10)
+    world.ledger.place_hold(Hold(place(FIRST), "bob", "pushes wait, rollbacks do not", world.now()))
     asked = ask(world)
     roll_back(asked)
     (serving,) = [fleet.records[name] for name, weight in fleet.listener.items() if weight]

@@ -81,7 +81,14 @@ def hold_cluster(
         ledger.check(lease, clock.now())
 
     journal = LedgerJournal(
-        ledger, lease, claim.owner, claim.who, clock.now, lease_seconds=claim.seconds, attempt=attempt
+        ledger,
+        lease,
+        claim.owner,
+        claim.who,
+        clock.now,
+        lease_seconds=claim.seconds,
+        attempt=attempt,
+        heeds_holds=claim.holder is not Holder.ROLLBACK,
     )
     fleet = FleetHook(app.prod.connection_id).fleet(place.region, app.prod.load_balancer, fence=check)
     return Held(ledger, lease, journal, fleet)

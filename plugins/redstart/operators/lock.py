@@ -37,8 +37,8 @@ class ClaimClusterOperator(ClusterOperator):
     the region, and nobody else has its lock. Waiting holds no worker. Where a region before it failed or was rolled
     back, this one is not begun.
 
-    **Retry and clear**: the lock is this run's, however often it claims it. Clearing any task of the region clears this
-    one too: Airflow sets up again what is worked on again.
+    **Retry and clear**: the lock is this run's, however often it claims it. Clearing a task of one region clears this
+    one in all of them (Airflow sets up again what is worked on again): a region that is at its end is left unlocked.
     """
 
     operator_extra_links = (PushLogLink(),)
@@ -50,6 +50,9 @@ class ClaimClusterOperator(ClusterOperator):
         delivery, run, ledger = self.selected(context), key_of_run(context), self.ledger
         if self.region not in delivery.regions:
             raise AirflowSkipException(f"{self.region} is not among the regions of this run.")
+        if self.is_at_end(ledger, run, delivery.commit):
+            self.log.info("The push of %s is at its end: there is nothing to lock.", self.region)
+            return {"schema": 1, "region": self.region, "token": 0, "attempt": self.attempt(context)}
         earlier = delivery.regions[: delivery.regions.index(self.region)]
         awaited = tuple(one for one in earlier if not self.is_served(ledger, one, run, delivery.commit))
         turn = Turn(self.place.app, self.place.stack, self.region, run, awaited)
@@ -77,6 +80,11 @@ class ClaimClusterOperator(ClusterOperator):
     def attempt(self, context: Context) -> int:
         """Only a person begins a push again that has failed, and clears this task by that; a retry does not."""
         return len(self.ledger.events(place=self.place, run=key_of_run(context), kinds={Kind.PUSH_FAILED}))
+
+    def is_at_end(self, ledger: Ledger, run: str, commit: str) -> bool:
+        end = last_end(ledger, self.place, run)
+        is_finished = end is not None and end.kind is Kind.PUSH_FINISHED
+        return is_finished and live_commits(self.view(self.region)) == {commit}
 
     def is_served(self, ledger: Ledger, region: str, run: str, commit: str) -> bool:
         """Whether an earlier region needs no waiting for. RefusedError where it went wrong: this one is not begun."""
