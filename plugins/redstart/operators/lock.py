@@ -14,7 +14,6 @@ from redstart.operators.cluster import ClusterOperator, place_of, who_of
 from redstart.operators.source import live_commits
 from redstart.operators.station import CLAIM_CLUSTER, key_of_run, result_of
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, last_end, push_end, what_hinders
-from redstart.triggers.moment import MomentTrigger
 from redstart.ui.links import PushLogLink, push_file
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from redstart.operators.drive import Account
 
 LOOK_AGAIN = timedelta(minutes=10)
-LEFT_OVER_LOOK = timedelta(seconds=20)
 GRACE = timedelta(minutes=30)
 
 
@@ -59,9 +57,6 @@ class ClaimClusterOperator(ClusterOperator):
         with self.told(context, push_file(self.app, run, self.region)) as account:
             if hindrance := what_hinders(ledger, turn, clock.now()):
                 return self.wait(account, turn, hindrance)
-            if left_over := self.left_over(run):
-                words = f"{left_over}, whose push failed, is still being deleted"
-                return self.wait(account, turn, words, LEFT_OVER_LOOK)
             try:
                 held = self.begin(context, ledger, delivery)
             except LockedError as error:  # somebody was quicker
@@ -104,22 +99,9 @@ class ClaimClusterOperator(ClusterOperator):
         begun = ledger.events(place=place, run=run, kinds={Kind.PUSH_STARTED}, newest=1)
         return serves and (end is not None or not begun)
 
-    def left_over(self, run: str) -> str:
-        """The group of this run's failed push while it is on its way out: it would be taken for the new one's."""
-        from include.redblack.roles import red_group
-
-        red = red_group(self.view(self.region), run)
-        return red.name if red is not None and red.is_deleting else ""
-
-    def wait(self, account: Account, turn: Turn, hindrance: str, look: timedelta | None = None) -> Any:
-        """Until it is the region's turn; with `look`, that long whatever the ledger says."""
+    def wait(self, account: Account, turn: Turn, hindrance: str) -> Any:
         account.note(f"waiting: {hindrance}")
-        until = clock.now() + (look or LOOK_AGAIN)
-        trigger = (
-            MomentTrigger(end_epoch=until.timestamp(), subject=str(self.place))
-            if look
-            else ClusterTurnTrigger.of(turn, until)
-        )
+        trigger = ClusterTurnTrigger.of(turn, clock.now() + LOOK_AGAIN)
         return self.defer(trigger=trigger, method_name="look_again", timeout=LOOK_AGAIN + GRACE)
 
     def look_again(self, context: Context, event: Any = None) -> Any:

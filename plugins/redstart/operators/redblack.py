@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WORTH_DEFERRING = timedelta(seconds=30)
 HELD_LOOK = timedelta(minutes=10)
+USED_LOOK = timedelta(minutes=1)
 GRACE = timedelta(hours=1)
 
 
@@ -48,8 +50,9 @@ class PushOperator(ClusterOperator):
         delivery, limit = self.selected(context), self.application.prod.push.timeout_seconds
         with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:
             held = self.take(context, self.ledger, f"push of {delivery.version} ({delivery.commit[:10]})")
-            loop = self.drive(context, held, self.goal(context, held))
-            done = account.follow(self.or_defer(loop, held), limit_seconds=limit)
+            goal = self.goal(context, held)
+            loop = self.drive(context, held, goal)
+            done = account.follow(self.or_defer(loop, held, goal), limit_seconds=limit)
         return {"schema": 1, "region": self.region, "group": done.group, "summary": done.summary}
 
     def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
@@ -62,14 +65,18 @@ class PushOperator(ClusterOperator):
         watch = make_watch(self.application, self.installation.results(), key_of_run(context), self.region)
         return drive_push(held.fleet, goal, clock.now, held.journal, watch=watch, until=until)
 
-    def or_defer(self, loop: Iterator[Progress], held: Held) -> Iterator[Progress]:
-        """The loop; where it says that nothing will happen for long, the task is deferred."""
+    def or_defer(self, loop: Iterator[Progress], held: Held, goal: PushGoal) -> Iterator[Progress]:
+        """The loop; where it says that nothing will happen for long, the task is deferred. In a hold it looks often
+        where users are on the new group already: that may fail."""
+        from include.redblack.roles import red_group
         from include.redblack.steps import WaitHeld
 
         for progress in loop:
             yield progress
             if isinstance(progress.step, WaitHeld):
-                self.wait(held, clock.now() + HELD_LOOK, is_held=True)
+                red = red_group(progress.view, goal.run, goal.attempt) if progress.view is not None else None
+                is_used = red is not None and red.has_traffic
+                self.wait(held, clock.now() + (USED_LOOK if is_used else HELD_LOOK), is_held=not is_used)
             elif progress.until is not None and progress.until > clock.now() + WORTH_DEFERRING:
                 self.wait(held, progress.until)
 
@@ -99,7 +106,8 @@ class PushOperator(ClusterOperator):
         build = Build(image_in(context, self.region), delivery.version, delivery.commit)
         need = need_of(app, held.ledger, self.place)
         watch_seconds = self.installation.watch_seconds()
-        return push_goal(app, held.lease, build, need, delivery.run_key, most_watch_seconds=watch_seconds)
+        goal = push_goal(app, held.lease, build, need, delivery.run_key, most_watch_seconds=watch_seconds)
+        return replace(goal, attempt=self.attempt(context))
 
 
 class PushRedBlackOperator(PushOperator):

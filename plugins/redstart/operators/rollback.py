@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import RefusedError
-from include.ledger import Holder, LockedError
+from include.ledger import Holder, Kind, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import ClusterOperator, Held, who_of
 from redstart.operators.going_back import Wish, roll_back_region
@@ -72,7 +72,7 @@ class RollBackPushOperator(PushOperator):
 
         region = goal.cluster.region
         view = held.fleet.view_cluster(goal.cluster, health_of=())
-        red = red_group(view, goal.run)
+        red = red_group(view, goal.run, goal.attempt)
         state = push_state(view, red)
         if red is None:
             return f"nothing of this run is in {region}"
@@ -93,7 +93,7 @@ class RollBackPushOperator(PushOperator):
     def is_in_traffic(self, held: Held, goal: PushGoal) -> bool:
         from include.redblack.roles import red_group
 
-        red = red_group(held.fleet.view_cluster(goal.cluster, health_of=()), goal.run)
+        red = red_group(held.fleet.view_cluster(goal.cluster, health_of=()), goal.run, goal.attempt)
         return red is not None and red.is_enabled
 
 
@@ -127,6 +127,10 @@ class RollBackRegionOperator(ClusterOperator):
 
     def claimant(self, context: Context) -> str:
         return rollback_run(key_of_run(context))
+
+    def attempt(self, context: Context) -> int:
+        """One that is over and is begun again, as a person clears it, is told again if it has anything to do."""
+        return len(self.ledger.events(place=self.place, run=self.claimant(context), kinds={Kind.ROLLBACK_FINISHED}))
 
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
