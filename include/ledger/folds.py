@@ -100,12 +100,17 @@ def last_build(events: Iterable[Recorded], place: Place, before_run: str = "") -
 
 
 def times_to_safe(events: Iterable[Recorded]) -> list[TimeToSafe]:
-    """Of all rollbacks that reached safety, in recorded order."""
-    return [
-        TimeToSafe(one.event.place, one.event.run, one.event.at, seconds)
-        for one in events
-        if one.event.kind is Kind.ROLLBACK_SAFE and (seconds := _number(one.event, "seconds")) is not None
-    ]
+    """Of all rollbacks that reached safety, in recorded order: from the decision, whoever was killed in between."""
+    decided: dict[tuple[Place, str], datetime] = {}
+    found = []
+    for one in events:
+        event = one.event
+        key = (event.place, event.run)
+        if event.kind is Kind.ROLLBACK_STARTED:
+            decided[key] = event.at
+        elif event.kind is Kind.ROLLBACK_SAFE and key in decided:
+            found.append(TimeToSafe(*key, event.at, (event.at - decided[key]).total_seconds()))
+    return found
 
 
 def pushes(events: Iterable[Recorded]) -> list[PushRecord]:

@@ -197,7 +197,7 @@ class Loop:
         is_same_wait = isinstance(step, Wait) and type(step) is type(self._step)
         self._turn = self._turn + 1 if is_same_wait else 0
         self._step = step
-        pause = pause_after(step, self._turn)
+        pause = pause_after(step, self._turn, look.now)
         if not is_news:
             # A verb whose effect cannot be seen yet, as AWS's lists may lag behind: said again, but not at once.
             pause = max(pause, SWITCH_SECONDS)

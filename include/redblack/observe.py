@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from include.redblack.steps import Step, Wait, WaitGuard, WaitTakingTraffic, WatchRed
 
@@ -44,8 +45,10 @@ def focus_after(step: Step | None, red: Collection[str], turn: int) -> Focus:
     return WHOLE
 
 
-def pause_after(step: Step, turn: int) -> float:
-    """Seconds until the next look: none after a verb, short while traffic is being switched."""
+def pause_after(step: Step, turn: int, now: datetime) -> float:
+    """Seconds until the next look: none after a verb, short while traffic is being switched or a watch ends."""
+    if isinstance(step, WatchRed) and step.request is not None and step.request.until > now:
+        return min(POLL_SECONDS, max((step.request.until - now).total_seconds(), SWITCH_SECONDS))
     if isinstance(step, WaitTakingTraffic) and turn <= QUICK_TURNS:
         return SWITCH_SECONDS
     if isinstance(step, WaitGuard):

@@ -1,4 +1,4 @@
-"""The engine through the adapter: whole pushes on stock moto, killed before every single call to AWS."""
+"""The engine through the adapter: whole pushes on stock moto. What a kill does: test_crash_matrix.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.adapters.aws_fleet import AwsFleet
+from include.errors import RefusedError
 from include.fleet import ClusterRef, Image
 from include.fleet.tags import PINNED
 from include.redblack import (
@@ -16,11 +17,13 @@ from include.redblack import (
     CanaryGoal,
     Done,
     GroupTemplate,
+    JanitorGoal,
     Need,
     Progress,
     PushGoal,
     SizeBounds,
     drive_canary,
+    drive_janitor,
     drive_push,
     drive_teardown,
 )
@@ -30,10 +33,6 @@ CLUSTER = ClusterRef("api", "main", "us-east-1")
 TEMPLATE = GroupTemplate("m5.large", 8080, "/health")
 NEED = Need(100.0)
 MUTATING = ("Create", "Modify", "Delete", "Update", "Suspend", "Resume", "Add", "Detach")
-
-
-class Killed(BaseException):
-    pass
 
 
 def goal_of(image_id: str, run: str) -> PushGoal:
@@ -85,25 +84,32 @@ def test_a_push_costs_few_calls(aws: CountingClients) -> None:
     assert sum(mutating.values()) <= 25, mutating
 
 
-def test_a_push_killed_before_any_call_to_aws_ends_the_same() -> None:
-    with stub_aws() as aws:
-        push(aws, goal_of("ami-1", "push-1"))
-        aws.calls.clear()
+@pytest.mark.parametrize("by_janitor", [True, False])
+def test_somebody_elses_group_of_that_name_is_refused_and_never_deleted(aws: CountingClients, by_janitor: bool) -> None:
+    push(aws, goal_of("ami-1", "push-1"))
+    scaling, ec2 = aws("autoscaling"), aws("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    data = {"ImageId": "ami-12345678", "InstanceType": "m5.large"}
+    ec2.create_launch_template(LaunchTemplateName="theirs", LaunchTemplateData=data)
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="api-main-v001",
+        MinSize=1,
+        MaxSize=3,
+        DesiredCapacity=2,
+        LaunchTemplate={"LaunchTemplateName": "theirs"},
+        VPCZoneIdentifier=subnet,
+    )
+    with pytest.raises(RefusedError, match="api-main-v001 .* belongs to nobody known"):
         push(aws, goal_of("ami-2", "push-2"))
-        calls, expected = list(aws.calls), world(aws)
-    mutating = [index for index, call in enumerate(calls) if call.startswith(MUTATING)]
-    assert len(mutating) >= 10
-    for point in mutating:
-        with stub_aws() as aws:
-            push(aws, goal_of("ami-1", "push-1"))
-            nth = calls[: point + 1].count(calls[point])
-            aws.kill_at = (calls[point], nth, Killed)
-            aws.calls.clear()
-            with pytest.raises(Killed):
-                push(aws, goal_of("ami-2", "push-2"))
-            aws.kill_at = None
-            assert isinstance(push(aws, goal_of("ami-2", "push-2")).end, Done), calls[point]
-            assert world(aws) == expected, calls[point]
+    fleet = AwsFleet("us-east-1", aws, "api-main")
+    if by_janitor:
+        finish(drive_janitor(fleet, JanitorGoal(CLUSTER, 3600, 1, Need(1000.0)), lambda: datetime.now(UTC)))
+    else:
+        fleet.delete_group("api-main-v001")
+    found = {one["AutoScalingGroupName"]: one for one in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]}
+    assert not found["api-main-v001"].get("Status")
+    targets = {one["TargetGroupName"] for one in aws("elbv2").describe_target_groups()["TargetGroups"]}
+    assert targets == {"api-main-v000"}
 
 
 def test_a_canary_pair_is_launched_and_leaves_nothing_behind(aws: CountingClients) -> None:

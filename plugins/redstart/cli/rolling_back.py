@@ -15,6 +15,7 @@ import typer
 from include.apps import App, load_app
 from include.errors import RedstartError, RefusedError
 from include.ledger import Claim, Holder, Kind, Place
+from include.ledger.folds import times_to_safe
 from include.services.settings import Settings
 from include.services.stack import read_settings
 from redstart.cli.airflow_api import AirflowApi
@@ -164,8 +165,7 @@ def drive_region(app: App, ledger: Ledger, where: Place, wanted: Wanted, user: s
 
 def _time_to_safe(ledger: Ledger, where: Place, run: str) -> str:
     kinds = (Kind.ROLLBACK_STARTED, Kind.ROLLBACK_SAFE)
-    moments = {one.event.kind: one.event.at for one in ledger.events(place=where, run=run, kinds=kinds)}
-    if Kind.ROLLBACK_SAFE not in moments:
+    found = times_to_safe(ledger.events(place=where, run=run, kinds=kinds))
+    if not found:
         return f"{where.region}: pushed again"
-    seconds = (moments[Kind.ROLLBACK_SAFE] - moments[Kind.ROLLBACK_STARTED]).total_seconds()
-    return f"{where.region}: safe {seconds:.1f} s after the decision"
+    return f"{where.region}: safe {found[-1].seconds:.1f} s after the decision"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.ledger import Kind
+from include.ledger.folds import times_to_safe
 from redstart.operators.cluster import place_of
 from redstart.operators.source import describe_live
 from redstart.operators.station import StationOperator, key_of_run
@@ -88,9 +89,5 @@ class DescribeRollbackOperator(LiveStation):
         """Seconds from the decision and from the click; None where the ledger has no such moment (pushed again)."""
         kinds = {Kind.ROLLBACK_STARTED, Kind.ROLLBACK_SAFE}
         events = self.ledger.events(place=place_of(self.application, region), run=run, kinds=kinds)
-        moments = {one.event.kind: one.event.at for one in events}
-        safe = moments.get(Kind.ROLLBACK_SAFE)
-        if safe is None:
-            return None
-        decided = moments[Kind.ROLLBACK_STARTED]
-        return {"decision": (safe - decided).total_seconds(), "click": (safe - clicked).total_seconds()}
+        found = times_to_safe(events)
+        return {"decision": found[-1].seconds, "click": (found[-1].at - clicked).total_seconds()} if found else None

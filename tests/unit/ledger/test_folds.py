@@ -59,7 +59,7 @@ def pushed(run: str, number: int) -> list[Line]:
 
 
 def rolled_back(run: str, to: int, bad: str) -> list[Line]:
-    about = build(to, **{"from": bad, "seconds": 2.5})
+    about = build(to, **{"from": bad})
     return [(Kind.ROLLBACK_STARTED, run), (Kind.ROLLBACK_SAFE, run, about), (Kind.ROLLBACK_FINISHED, run, about)]
 
 
@@ -152,10 +152,10 @@ def test_a_push_that_failed_changes_nothing_in_what_served() -> None:
     assert last_build([*events, *story((Kind.PUSH_FAILED, "p2"))], EAST) == known(1)
 
 
-def test_times_to_safe_are_those_that_were_measured() -> None:
+def test_the_time_to_safe_counts_from_the_decision() -> None:
     events = story(*rolled_back("r1", 1, "api-main-v002"), (Kind.ROLLBACK_SAFE, "r2"))
 
-    assert times_to_safe(events) == [TimeToSafe(EAST, "r1", NOON + timedelta(minutes=2), 2.5)]
+    assert times_to_safe(events) == [TimeToSafe(EAST, "r1", NOON + timedelta(minutes=2), 60.0)]
 
 
 def test_only_what_people_ask_about_is_told_in_chat() -> None:
