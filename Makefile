@@ -50,7 +50,7 @@ test: $(STAMP)  ## unit, contract and wiring tests
 system: $(STAMP)  ## real processes, Envoy, git, Airflow
 	@$(BIN)/python -m pytest -q -m system --timeout 900
 
-soak: $(STAMP)  ## what takes longer than CI has: ten good commits in a row, every bad one
+soak: $(STAMP)  ## what takes longer than CI has: ten good commits in a row, every bad one, on-call's day
 	@$(BIN)/python -m pytest -q -m soak --timeout 14400
 
 bench: $(STAMP)  ## the figures, each beside its yardstick of the same run

@@ -17,7 +17,7 @@ from redstart.cli.rolling_back import Wanted, roll_back_there
 from redstart.cli.traffic import sent_and_failed
 from tests.support.stack import CommandLine, running_demo, stack_environment, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1500)]
 FIRST, SECOND, THIRD = REGIONS
 
 
