@@ -13,23 +13,19 @@ from enum import StrEnum
 
 from include.fleet import ClusterView, Group
 from include.fleet.tags import (
-    ATTEMPT,
     BLACK_SINCE,
     FAILED,
-    MAIN,
     PINNED,
-    PREVIOUS,
     SCALING,
     SIDE_BY_SIDE_UNTIL,
     WATCHED_UNTIL,
 )
-from include.redblack.black import let_go, make_black, noted_pin
-from include.redblack.capacity import pinned, red_size
+from include.redblack.black import let_go, make_black
 from include.redblack.goal import PushGoal
 from include.redblack.health import is_mostly_dead, missing_health, missing_traffic
 from include.redblack.hold import unless_held
+from include.redblack.launch import create, growth, is_live_already, launch
 from include.redblack.look import Look, WatchKind
-from include.redblack.names import GroupName, parse_name
 from include.redblack.roles import (
     BLACK_SUSPENDED,
     PUSH_SUSPENDED,
@@ -37,22 +33,16 @@ from include.redblack.roles import (
     fenced,
     is_black,
     is_left_over,
-    is_rolled_back,
     main_groups,
     names_of,
-    next_main_number,
     previous_groups,
     red_group,
 )
 from include.redblack.rollback import roll_back_push
 from include.redblack.steps import (
     AttachRed,
-    CreateRed,
     DisablePrevious,
     Done,
-    EnableBlack,
-    Failed,
-    GrowRed,
     PutScalingPolicy,
     RetireOlder,
     ShareTraffic,
@@ -102,7 +92,7 @@ def next_step(look: Look, goal: PushGoal) -> Step:
     state = push_state(look.view, red)
     if state is PushState.GOING_BACK and red is not None:
         return roll_back_push(look, goal, red)
-    step = _launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
+    step = launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
     return unless_held(look, step)
 
 
@@ -117,47 +107,6 @@ def has_switched(view: ClusterView, goal: PushGoal) -> bool:
     return state is PushState.ENDED
 
 
-def is_live_already(view: ClusterView, goal: PushGoal) -> bool:
-    enabled = enabled_groups(view)
-    return len(enabled) == 1 and enabled[0].image_id == goal.build.image_id
-
-
-def _launch(view: ClusterView, goal: PushGoal) -> Step:
-    """No group of this push yet."""
-    if is_live_already(view, goal):
-        live = enabled_groups(view)[0]
-        return Done(f"{live.name} already runs {goal.build.image_id} in {view.cluster.region}", live.name)
-    warm = [group for group in main_groups(view) if is_black(group) and not is_rolled_back(group)]
-    if warm and not enabled_groups(view):  # nobody serves: first the users
-        return EnableBlack(view.cluster, split_main_traffic(view, by_health(warm[:1])))
-    intended = parse_name(goal.red) if goal.red else None
-    if intended and intended.cluster == view.cluster.name and view.group(str(intended)) is None:
-        return _create(view, goal, str(intended))
-    name = GroupName(view.cluster.app, view.cluster.stack, "", next_main_number(view))
-    return _create(view, goal, str(name))
-
-
-def _create(view: ClusterView, goal: PushGoal, name: str) -> Step:
-    enabled = enabled_groups(view)
-    size = red_size(_live_count(enabled), goal.size, goal.headroom_pct)
-    if size is None:
-        return Failed(_too_small(view, goal, enabled))
-    tags = {PREVIOUS: " ".join(sorted(group.name for group in enabled)), PINNED: str(size)}
-    if goal.attempt:
-        tags[ATTEMPT] = str(goal.attempt)
-    spec = goal.template.spec(
-        name,
-        view.cluster,
-        goal.build,
-        pinned(size, goal.size),
-        role=MAIN,
-        run=goal.run,
-        suspended=PUSH_SUSPENDED,
-        extra_tags=fenced(goal.token, tags),
-    )
-    return CreateRed(spec)
-
-
 def _prepare(look: Look, goal: PushGoal, red: Group) -> Step:
     """Red is out of traffic and on its way up; it will stand beside whoever serves then, previous or not."""
     view, serving = look.view, enabled_groups(look.view)
@@ -168,8 +117,8 @@ def _prepare(look: Look, goal: PushGoal, red: Group) -> Step:
     missing = missing_health(red)
     if missing and _is_late(look, goal, red):
         return _give_up(goal, red, f"not healthy {goal.launch_within_seconds:.0f} s after its launch: {missing[0]}")
-    if growth := _growth(look, goal, red):
-        return growth
+    if step := growth(look, goal, red):
+        return step
     if missing:
         return WaitHealthy(f"{red.name} is healthy", missing)
     return ShareTraffic(view.cluster, split_main_traffic(view, by_health([red, *serving])))
@@ -185,8 +134,8 @@ def _hand_over(look: Look, goal: PushGoal, red: Group) -> Step:
     idle = _idle(look, goal, red)
     if (missing or idle) and _is_late(look, goal, red):
         return _give_up(goal, red, f"not taking traffic in time: {(missing or idle)[0]}")
-    if growth := _growth(look, goal, red):
-        return growth
+    if step := growth(look, goal, red):
+        return step
     if missing:
         return WaitHealthy(f"{red.name} is healthy beside {names_of(previous)}", missing)
     wait = WaitTakingTraffic(f"every instance of {red.name} takes traffic", idle)
@@ -238,29 +187,12 @@ def _finish(look: Look, goal: PushGoal, red: Group) -> Step:
 
 ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
     PushState.TAKEN_OUT: lambda look, goal, red: _give_up(goal, red, "somebody took it out of traffic"),
-    PushState.HALF_MADE: lambda look, goal, red: _create(look.view, goal, red.name),
+    PushState.HALF_MADE: lambda look, goal, red: create(look.view, goal, red.name),
     PushState.LAUNCHING: _prepare,
     PushState.RED_RED: _hand_over,
     PushState.RED_BLACK: _settle,
     PushState.ENDED: _finish,
 }
-
-
-def _growth(look: Look, goal: PushGoal, red: Group) -> Step | None:
-    """Red as big as the previous group of *now* asks for, and the traffic of now; the pin is noted before it is set,
-    so it is never lost."""
-    view = look.view
-    previous = [group for group in previous_groups(view, red) if group.is_enabled]
-    size = red_size(_live_count(previous), goal.size, goal.headroom_pct)
-    if size is None:
-        return _give_up(goal, red, _too_small(view, goal, previous))
-    asked = min(look.demand.instances(goal.need.rps_per_instance) or 0, goal.size.maximum)
-    size = max(size, asked, noted_pin(red))  # a pin that was noted and not set would never be undone
-    if size <= red.capacity.desired:
-        return None
-    if red.tags.get(PINNED) != str(size):
-        return TagGroup(red.name, fenced(goal.token, {PINNED: str(size)}))
-    return GrowRed(red.name, pinned(size, goal.size))
 
 
 def _is_late(look: Look, goal: PushGoal, red: Group) -> bool:
@@ -280,17 +212,3 @@ def _idle(look: Look, goal: PushGoal, red: Group) -> tuple[str, ...]:
 
 def _give_up(goal: PushGoal, red: Group, reason: str) -> Step:
     return mark_failed(red, reason, goal.token)
-
-
-def _live_count(groups: list[Group]) -> int:
-    """Healthy instances of the groups in traffic; where none is healthy, as many as there should be."""
-    healthy = sum(group.healthy_count for group in groups)
-    return healthy or sum(group.capacity.desired for group in groups)
-
-
-def _too_small(view: ClusterView, goal: PushGoal, groups: list[Group]) -> str:
-    live = _live_count(groups)
-    return (
-        f"{names_of(groups)} serves {view.cluster.region} with {live} instances, more than the {goal.size.maximum} "
-        f"that a group of {view.cluster.name} may have"
-    )
