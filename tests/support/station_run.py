@@ -100,6 +100,14 @@ class Run:
     def watch(self, region: str) -> Any:
         return self.do("push.watch_red", WatchRedOperator, region=region)
 
+    def after_canary(self) -> Run:
+        """This run, whose canary has come and gone."""
+        self.given_images()
+        self.launch()
+        self.stop()
+        self.world.sleep(10)
+        return self
+
     def launch(self) -> Any:
         self.do("canary.choose_baseline", ChooseBaselineOperator)
         return self.do("canary.launch_canary", LaunchCanaryOperator)

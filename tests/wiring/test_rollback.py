@@ -35,13 +35,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeliveryWorld:
 
 @pytest.fixture
 def run(world: DeliveryWorld) -> Run:
-    """A run whose canary has come and gone."""
-    started = Run(world)
-    started.given_images()
-    started.launch()
-    started.stop()
-    world.sleep(10)
-    return started
+    return Run(world).after_canary()
 
 
 @pytest.fixture
