@@ -22,6 +22,11 @@ TOLD_IN_CHAT = frozenset(
 SERVES = frozenset({Kind.PUSH_FINISHED, Kind.ROLLBACK_SAFE})
 """Facts after which the event's group has the traffic."""
 
+TOLD_OF_PUSHES = SERVES | {
+    Kind.PUSH_STARTED, Kind.RED_LAUNCHED, Kind.RED_HEALTHY, Kind.PUSH_FAILED, Kind.ROLLBACK_FINISHED,
+}  # fmt: skip
+"""Facts that `pushes` is made from."""
+
 
 class Outcome(StrEnum):
     """How a push stands. FAILED: it went back by itself; ROLLED_BACK: another run took it out of traffic."""

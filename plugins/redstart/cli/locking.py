@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from include.apps import App, load_app
 from include.errors import ConfigError, RedstartError, RefusedError
 from include.ledger import Claim, Hold, Holder, LockedError, Place
+from include.ledger.folds import TOLD_OF_PUSHES, pushes
 from redstart.cli.connected import open_ledger
 from redstart.cli.judging import complain
 from redstart.cli.screen import lock_table, open_console
@@ -136,19 +137,34 @@ def release_places(ledger: Ledger, where: Iterable[Place], user: str, why: str) 
 
 
 def lock_rows(ledger: Ledger, app: App, now: datetime) -> list[dict[str, str]]:
-    """A row per region: who has its lock, why, until when; and its hold."""
+    """A row per region: who has its lock, why, until when; its hold; and how its last push stands."""
     return [_row(ledger, Place(app.name, app.stack, region), now) for region in app.prod.region_names]
 
 
 def _row(ledger: Ledger, where: Place, now: datetime) -> dict[str, str]:
     lease, held = ledger.lease(where), ledger.hold(where, now)
-    row = {"region": where.region, "lock": "free", "until": "", "why": "", "hold": ""}
+    row = {
+        "region": where.region,
+        "lock": "free",
+        "until": "",
+        "why": "",
+        "hold": "",
+        "last push": _last(ledger, where),
+    }
     if lease is not None and lease.is_running(now):
         row |= {"lock": f"{lease.who} ({lease.holder})", "until": _clock(lease.until), "why": lease.why}
     if held is not None:
         until = f" until {_clock(held.until)}" if held.until else ""
         row["hold"] = f"{held.who}{until}: {held.why}"
     return row
+
+
+def _last(ledger: Ledger, where: Place) -> str:
+    newest = next(iter(pushes(ledger.events(place=where, kinds=TOLD_OF_PUSHES))), None)
+    if newest is None:
+        return ""
+    what = newest.build.version or newest.build.image if newest.build else newest.run
+    return f"{what} {newest.outcome} {_clock(newest.ended or newest.started)} by {newest.who}"
 
 
 def _clock(moment: datetime) -> str:
@@ -160,6 +176,3 @@ def person(user: str) -> str:
     if not user:
         raise RefusedError("Who are you? Say it with --user.")
     return f"person-{user}"
-
-
-COMMANDS: Sequence[Callable[..., Any]] = (lock, unlock, hold, release, locks)

@@ -119,8 +119,8 @@ def fleet_table(rows: Sequence[Mapping[str, str]], width: int = ROOMY_WIDTH) -> 
 def lock_table(rows: Sequence[Mapping[str, str]]) -> Table:
     """Who has which region: one row per region."""
     table = Table(title="Locks and holds", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("region", "lock", "until", "why", "hold"):
-        table.add_column(column, no_wrap=column != "why")
+    for column in ("region", "lock", "until", "why", "hold", "last push"):
+        table.add_column(column, no_wrap=column not in ("why", "last push"))
     for row in rows:
         table.add_row(*(Text(row[str(column.header)]) for column in table.columns))
     return table

@@ -9,7 +9,7 @@ import pytest
 
 from include.apps import load_app
 from include.errors import ConfigError, RefusedError
-from include.ledger import Claim, Holder, Ledger
+from include.ledger import Claim, Event, Holder, Kind, Ledger
 from redstart.cli import locking
 from redstart.cli.screen import lock_table
 from tests.support.ledger import fresh_ledger
@@ -62,6 +62,9 @@ def test_everything_is_held_and_released(ledger: Ledger) -> None:
 def test_table_shows_locks_and_holds(ledger: Ledger) -> None:
     locking.lock_region(ledger, WHERE, "ann", "looks", 30, takes_over=False)
     locking.hold_places(ledger, [locking.place("api", "eu-west-1")], "bob", "peak", None)
+    about = {"group": "api-main-v001", "image": "ami-1", "version": "1.2"}
+    for number, kind in enumerate((Kind.PUSH_STARTED, Kind.RED_LAUNCHED, Kind.PUSH_FINISHED)):
+        ledger.record(Event(f"push/{number}", kind, NOW, WHERE, "push-1", "api_prod", data=about))
     rows = locking.lock_rows(ledger, load_app("api"), NOW)
     assert rows[0] == {
         "region": "us-east-1",
@@ -69,6 +72,7 @@ def test_table_shows_locks_and_holds(ledger: Ledger) -> None:
         "until": "23 Nov 12:30:00 UTC",
         "why": "looks",
         "hold": "",
+        "last push": "1.2 finished 23 Nov 12:00:00 UTC by api_prod",
     }
     assert (rows[1]["lock"], rows[2]["hold"]) == ("free", "bob: peak")
     assert lock_table(rows).row_count == 3
