@@ -1,4 +1,5 @@
-"""The whole line with real processes: a commit travels to three regions while parts of Airflow are killed."""
+"""The whole line with real processes: commits travel to three regions while parts of Airflow, and the tasks of their
+pushes, are killed."""
 
 from __future__ import annotations
 
@@ -9,20 +10,29 @@ from datetime import datetime
 
 import pytest
 
+from include.adapters.ledger_store import SqlLedger
+from include.fleet.tags import PINNED
+from include.ledger import Place
 from include.services.processes import is_alive, marked_pids
 from include.services.settings import REGIONS
 from redstart.cli import fleet_view
 from redstart.cli.demo import DAG_ID, Demo
 from redstart.cli.traffic import shares
+from tests.support.killer import Killer
 from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, task_process, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 SOAK_SECONDS = 60
+LEAST_KILLS = 20
+KILLED: list[str] = []
+"""Region and deed of every task process that was killed in a push."""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return stack_environment(tmp_path_factory.mktemp("stack"), octet=120, soak_seconds=SOAK_SECONDS)
+    return stack_environment(tmp_path_factory.mktemp("stack"), octet=120, soak_seconds=SOAK_SECONDS) | {
+        "REDSTART_WATCH_SECONDS": "15"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +86,12 @@ def test_a_good_commit_arrives_though_airflow_is_killed_in_the_soak(demo: Demo) 
     end = datetime.fromisoformat(promised["soak_end"])
     killed = kill_the_judging_task(demo, run.run_id)
     demo.soak_last = demo.counters()
-    followed = demo.follow(commit)
+    with Killer(demo, 1) as killer:
+        followed = demo.follow(commit)
+    KILLED.extend(killer.killed)
     outcome = demo.judge("good", commit, followed, {})
     assert outcome.problems == ()
+    check_nothing_is_left(demo)
     assert demo.api.result(DAG_ID, run.run_id, "canary.launch_canary")["soak_end"] == promised["soak_end"]
     gate = next(task for task in demo.api.tasks(DAG_ID, run.run_id) if task.task_id == "gate_score")
     assert gate.started_at is not None
@@ -105,9 +118,33 @@ def kill_the_judging_task(demo: Demo, run_id: str) -> int:
     return pid
 
 
+def test_the_next_commit_arrives_however_often_its_push_is_killed(demo: Demo) -> None:
+    with Killer(demo, 2) as killer:
+        outcome = demo.deliver("good", 2)
+    KILLED.extend(killer.killed)
+    assert outcome.problems == ()
+    assert outcome.failed_requests == 0
+    check_nothing_is_left(demo)
+    print(f"{len(KILLED)} kills: {', '.join(KILLED)}")
+    assert len(KILLED) >= LEAST_KILLS
+    assert {one.partition(":")[0] for one in KILLED} == set(REGIONS)
+
+
+def check_nothing_is_left(demo: Demo) -> None:
+    """No lock, no pinned minimum, nothing suspended on what serves."""
+    ledger = SqlLedger(demo.settings.ledger_url)
+    wait_for(
+        lambda: not any(ledger.lease(Place("api", "main", region)) for region in REGIONS), 30, "every lock is free"
+    )
+    for view in demo.views():
+        assert not [group.name for group in view.groups if group.tags.get(PINNED)]
+        (serving,) = [group for group in view.groups if group.weight]
+        assert not serving.suspended
+
+
 def test_a_bad_commit_is_stopped_by_its_canary(demo: Demo) -> None:
     before = dict(fleet_view.live_commits(demo.views()).items())
-    outcome = demo.deliver("heat", 2)
+    outcome = demo.deliver("heat", 3)
     assert outcome.problems == ()
     assert outcome.run_state == "failed"
     assert fleet_view.live_commits(demo.views()) == before
