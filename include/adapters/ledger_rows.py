@@ -25,8 +25,8 @@ def event_row(event: Event) -> dict[str, Any]:
         "at": event.at,
         **place_row(event.place),
         "run": event.run,
-        "who": event.who,
-        "why": event.why,
+        "who": printable(event.who),
+        "why": printable(event.why),
         "data": plain(event.data),
         "version": event.version,
     }
@@ -38,7 +38,12 @@ def plain(data: Json) -> Any:
         return {key: plain(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [plain(value) for value in data]
-    return data
+    return printable(data) if isinstance(data, str) else data
+
+
+def printable(text: str) -> str:
+    """What people wrote, without the one character that PostgreSQL cannot keep."""
+    return text.replace("\0", "")
 
 
 def read_event(row: RowMapping) -> Recorded:
@@ -49,7 +54,8 @@ def read_event(row: RowMapping) -> Recorded:
 
 def lease_row(lease: Lease) -> dict[str, Any]:
     names = ("token", "owner", "who", "why", "since", "until")
-    return {**place_row(lease.place), "holder": lease.holder.value, **{name: getattr(lease, name) for name in names}}
+    row = {**place_row(lease.place), "holder": lease.holder.value, **{name: getattr(lease, name) for name in names}}
+    return {**row, "who": printable(lease.who), "why": printable(lease.why)}
 
 
 def read_lease(row: RowMapping) -> Lease | None:
@@ -61,7 +67,8 @@ def read_lease(row: RowMapping) -> Lease | None:
 
 
 def hold_row(hold: Hold) -> dict[str, Any]:
-    return {**place_row(hold.place), "who": hold.who, "why": hold.why, "since": hold.since, "until": hold.until}
+    said = {"who": printable(hold.who), "why": printable(hold.why)}
+    return {**place_row(hold.place), **said, "since": hold.since, "until": hold.until}
 
 
 def read_hold(row: RowMapping) -> Hold:

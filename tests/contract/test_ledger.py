@@ -64,6 +64,17 @@ def test_an_event_comes_back_as_it_was_recorded(ledger: SqlLedger) -> None:
     assert kept.event.at.tzinfo is UTC
 
 
+def test_a_character_that_no_database_keeps_loses_no_event(ledger: SqlLedger) -> None:
+    ledger.record(replace(event_of("key", data={"text": "a\0b"}), why="users\0 are hurt"))
+    ledger.place_hold(Hold(EAST, "ann", "wait\0", NOW))
+    ledger.claim(EAST, replace(PUSH, why="\0release"), NOW)
+    event = ledger.events()[0].event
+    hold, lease = ledger.hold(EAST, NOW), ledger.lease(EAST)
+    assert (event.why, event.data) == ("users are hurt", {"text": "ab"})
+    assert hold is not None and lease is not None
+    assert (hold.why, lease.why) == ("wait", "release")
+
+
 def test_a_fact_is_kept_once_and_as_it_was_first_told(ledger: SqlLedger) -> None:
     first = event_of("key", Kind.PUSH_STARTED)
 
