@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from include.errors import RedstartError, RetryableError
 from include.fleet import ClusterRef, ClusterView, Fleet
@@ -27,8 +29,12 @@ TRAFFIC_SECONDS = 900
 """How far back the traffic's trend is read."""
 PATIENCE = 60
 """Observations in a row that may fail before the driver gives up; the task's own retries come after that."""
+DARK_SECONDS = 30
+"""For so long a metric store that did not answer is not asked again: each time may cost its time-out."""
 LONG_WATCH_SECONDS = 120
 WATCH_EVERY_SECONDS = 60
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Loop:
         # As last counted: a poll that does not count must not call it nothing.
         self._served: dict[str, float] = {}
         self._blind = ""
+        self._dark_until: datetime | None = None
 
     def turns(self) -> Iterator[Progress]:
         failed = 0
@@ -151,17 +158,28 @@ class Loop:
             if group is None or not group.is_enabled:
                 continue
             try:
-                self._served.update(self._fleet.count_requests(name, seconds=SEEN_SECONDS))
+                self._served.update(self._ask_metrics(partial(self._fleet.count_requests, name, seconds=SEEN_SECONDS)))
             except RedstartError as error:
                 self._blind = f"requests cannot be counted: {error}"
 
     def _read_demand(self) -> Demand:
         """Unknown where the metric store is away: that must not stop a rollback either."""
         try:
-            history = self._fleet.read_traffic(self._work.cluster, seconds=TRAFFIC_SECONDS)
+            history = self._ask_metrics(partial(self._fleet.read_traffic, self._work.cluster, seconds=TRAFFIC_SECONDS))
         except RedstartError:
             return Demand()
         return forecast(history, self._work.need.start_seconds)
+
+    def _ask_metrics(self, read: Callable[[], Read]) -> Read:
+        if self._dark_until is not None and self._now() < self._dark_until:
+            raise RetryableError("the metric store did not answer a moment ago")
+        try:
+            found = read()
+        except RedstartError:
+            self._dark_until = self._now() + timedelta(seconds=DARK_SECONDS)
+            raise
+        self._dark_until = None
+        return found
 
     def _ask_watch(self) -> None:
         if not isinstance(self._step, WatchRed) or self._step.request is None:

@@ -29,6 +29,13 @@ CALLS: dict[str, Any] = {
     "read_timeout": 20,
 }
 
+IMPATIENT: dict[str, Any] = {
+    # The traffic is good to know, and nothing to keep a rollback waiting for.
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+    "connect_timeout": 2,
+    "read_timeout": 4,
+}
+
 
 class FleetHook(BaseHook):
     """Fleets, workshops, metric stores and artifacts of one account. Clients are made once per service and region.
@@ -54,7 +61,9 @@ class FleetHook(BaseHook):
             if fence is not None:
                 fence()
 
-        clients = partial(self.client, region=region)
+        def clients(service: str) -> Any:
+            return self.client(service, region, service == "cloudwatch")
+
         return AwsFleet(region, clients, load_balancer, self._group_settings(), before_change=before_change)
 
     def balancer(self, region: str, load_balancer: str = LOAD_BALANCER) -> AwsBalancer:
@@ -107,13 +116,13 @@ class FleetHook(BaseHook):
                 raise ConfigError("must be greater than 0", source=f"connection {self.conn_id}", key=key, value=value)
         return pace_of(region, float(per_second), int(burst))
 
-    def _make_client(self, service: str, region: str) -> Any:
+    def _make_client(self, service: str, region: str, is_impatient: bool = False) -> Any:
         """A boto3 client; the connection's endpoint, retries and role hold for every service."""
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
         from include.adapters.aws_pace import keep_pace
 
-        config = None if "config_kwargs" in self._extra else dict(CALLS)
+        config = None if "config_kwargs" in self._extra else dict(IMPATIENT if is_impatient else CALLS)
         hook = AwsGenericHook(aws_conn_id=self.conn_id, client_type=service, region_name=region, config=config)
         if service != "s3":
             keep_pace(hook.conn, self._pace(region))

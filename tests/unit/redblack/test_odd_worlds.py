@@ -155,6 +155,21 @@ def test_a_push_that_cannot_count_requests_says_so_and_goes_back() -> None:
     assert isinstance(end, Failed) and "cannot be counted" in end.reason
 
 
+def test_a_metric_store_that_is_away_is_not_asked_at_every_look() -> None:
+    fleet, asked = pushed(), []
+    stop_metrics(fleet, RetryableError)
+    away = fleet.read_traffic
+
+    def read(*_: object, **__: object) -> object:
+        asked.append(fleet.now)
+        return away(CLUSTER, seconds=1)
+
+    fleet.read_traffic = read  # type: ignore[assignment]
+    seen = go(fleet, drive_rollback(fleet, rollback_goal(), fleet.clock))
+    assert isinstance(seen[-1].end, Done)
+    assert len(asked) <= 2
+
+
 def stop_metrics(fleet: FakeFleet, error: type[RedstartError]) -> None:
     def away(*_: object, **__: object) -> None:
         raise error("GetMetricData: no answer")
