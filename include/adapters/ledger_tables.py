@@ -76,12 +76,20 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+
+def _place_key() -> list[Column[str]]:
+    """One row a place."""
+    return [
+        Column("app", String(100), primary_key=True),
+        Column("stack", String(100), primary_key=True),
+        Column("region", String(40), primary_key=True),
+    ]
+
+
 locks = Table(
     "ledger_locks",
     metadata,
-    Column("app", String(100), primary_key=True),
-    Column("stack", String(100), primary_key=True),
-    Column("region", String(40), primary_key=True),
+    *_place_key(),
     # The greatest token ever given out here: it stays when the lock is freed, and `owner` becomes NULL.
     Column("token", Number, nullable=False),
     Column("owner", Text),
@@ -95,9 +103,7 @@ locks = Table(
 holds = Table(
     "ledger_holds",
     metadata,
-    Column("app", String(100), primary_key=True),
-    Column("stack", String(100), primary_key=True),
-    Column("region", String(40), primary_key=True),
+    *_place_key(),
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("since", UtcMoment, nullable=False),
