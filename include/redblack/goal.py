@@ -94,13 +94,12 @@ class Need:
 class PushGoal:
     """`build` is to take all main traffic of `cluster`.
 
-    `run` owns what the push makes and survives retries. `red` is the name intended for the new group; None, or
-    a name that somebody else has taken meanwhile: the next free one. `launch_within_seconds` is the time from
-    the group's creation until all its instances are healthy and take traffic; later than that it is rolled back.
-    Red is watched beside previous for `side_by_side_seconds`, and alone for `watch_seconds` (0: not at all); a watch
-    that learns nothing for as long again is a failed one. `keep_black` groups out of traffic are kept, the newest
-    first. `needs_traffic` is off for clusters that nobody calls: there "taking traffic" cannot be seen. `attempt`:
-    how often this push failed before and was begun again by a person. `token`: the lease's; 0 where there is none.
+    `run` owns what the push makes and survives retries. `launch_within_seconds` is the time from the group's creation
+    until all its instances are healthy and take traffic; later than that it is rolled back. Red is watched beside
+    previous for `side_by_side_seconds`, and alone for `watch_seconds` (0: not at all); a watch that learns nothing for
+    as long again is a failed one. `keep_black` groups out of traffic are kept, the newest first. `needs_traffic` is off
+    for clusters that nobody calls: there "taking traffic" cannot be seen. `attempt`: how often this push failed before
+    and was begun again by a person. `token`: the lease's; 0 where there is none.
     """
 
     cluster: ClusterRef
@@ -109,7 +108,6 @@ class PushGoal:
     template: GroupTemplate
     size: SizeBounds
     need: Need
-    red: str | None = None
     headroom_pct: int = 10
     launch_within_seconds: float = 900.0
     side_by_side_seconds: float = 0.0

@@ -8,7 +8,7 @@ from include.redblack.black import noted_pin
 from include.redblack.capacity import pinned, red_size
 from include.redblack.goal import PushGoal
 from include.redblack.look import Look
-from include.redblack.names import GroupName, parse_name
+from include.redblack.names import GroupName
 from include.redblack.roles import (
     PUSH_SUSPENDED,
     enabled_groups,
@@ -38,9 +38,6 @@ def launch(view: ClusterView, goal: PushGoal) -> Step:
     warm = [group for group in main_groups(view) if is_black(group) and not is_rolled_back(group)]
     if warm and not enabled_groups(view):  # nobody serves: first the users
         return EnableBlack(view.cluster, split_main_traffic(view, by_health(warm[:1])))
-    intended = parse_name(goal.red) if goal.red else None
-    if intended and intended.cluster == view.cluster.name and view.group(str(intended)) is None:
-        return create(view, goal, str(intended))
     name = GroupName(view.cluster.app, view.cluster.stack, "", next_main_number(view))
     return create(view, goal, str(name))
 
