@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
-import pytest
 
 from include.services.processes import marked_pids
 from include.services.settings import Settings
@@ -63,9 +63,8 @@ def running_demo(environment: Mapping[str, str]) -> Iterator[Demo]:
 
     from redstart.cli.demo import Demo
 
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in environment.items():
-            patch.setenv(key, value)
+    # The demo puts the stack's connections there, where the next test's commands would find them.
+    with patch.dict(os.environ, environment):
         demo = Demo(Settings(), Console(width=160))
         try:
             demo.start()

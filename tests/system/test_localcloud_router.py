@@ -212,10 +212,14 @@ def test_counts_are_what_targets_answered(router: EnvoyRouter, servers: ExitStac
     assert (counts.responses_4xx, counts.responses_5xx, counts.connection_errors) == (30, 40, 0)
     assert sum(count for bound, count in counts.latency_buckets.items() if bound > 100) == 10
     server.kill()
-    processes.send(ADDRESS, PORT, 1)
+    server.wait()
+    # More than the connections that Envoy kept: those answer with a reset, the rest find nobody to connect to.
+    refused = processes.send(ADDRESS, PORT, 60, connections=1)
+    assert refused.total() == 60
+    assert all(answer.startswith("failed") for answer in refused), refused
+    processes.wait_until(lambda: router.counts()["v000"].connection_errors > 0, what="connection errors counted")
     await_health(router, "unhealthy", ("v000", 1))
     processes.send(ADDRESS, PORT, 1)
-    processes.wait_until(lambda: router.counts()["v000"].connection_errors == 1, seconds=5)
     assert router.counts()["v000"].responses_5xx == 40, "Envoy's own 503s are not the targets'"
 
 
