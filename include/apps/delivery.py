@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
-from include.apps.model import Environment
+from include.apps.model import Environment, Production
 from include.errors import ConfigError, RefusedError
 
 SCHEMA = 1
@@ -22,9 +23,18 @@ def run_key(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", run_id).strip("-.")[:KEY_LENGTH] or "run"
 
 
+def flow_key(dag_id: str, run_id: str) -> str:
+    """The key of a flow's run, under which it locks, pushes and keeps: runs of two flows may have the same id.
+
+    That of the flow `prod` has no prefix, so that what runs of long ago have kept is still found.
+    """
+    flow = dag_id.partition("_")[2]
+    return run_key(run_id) if flow in ("", "prod") else run_key(f"{flow}-{run_key(run_id)}")
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """A commit on its way. `regions` are in the order of the push."""
+    """A commit on its way. `regions` of production are in the order of the push; none where it does not go there."""
 
     app: str
     run_key: str
@@ -36,6 +46,7 @@ class Delivery:
     committed_epoch: int
     regions: tuple[str, ...]
     canary_region: str
+    branch: str = ""
 
     def to_xcom(self) -> dict[str, Any]:
         """Plain JSON values under a schema number."""
@@ -50,7 +61,10 @@ class Delivery:
         schema = fields.pop("schema", None)
         if schema != SCHEMA:
             raise ConfigError("this version cannot read it", source="XCom delivery", key="schema", value=schema)
-        return cls(**{**fields, "regions": tuple(fields["regions"])})
+        # A candidate's result says more than its delivery.
+        known = {one.name for one in dataclass_fields(cls)}
+        ours = {key: value for key, value in fields.items() if key in known}
+        return cls(**{**ours, "regions": tuple(ours["regions"])})
 
 
 def order_regions(environment: Environment, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -62,7 +76,7 @@ def order_regions(environment: Environment, wanted: Sequence[str] | None) -> tup
     return tuple(name for name in known if not wanted or name in wanted)
 
 
-def choose_canary_region(environment: Environment, regions: Sequence[str]) -> str:
+def choose_canary_region(environment: Production, regions: Sequence[str]) -> str:
     """The settings' canary region if this run pushes it, else the first one pushed."""
     return environment.canary_region if environment.canary_region in regions else regions[0]
 

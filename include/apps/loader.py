@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from include.apps.flows import KINDS
 from include.apps.model import App
 from include.errors import ConfigError
 
@@ -50,6 +51,9 @@ def read_fragment(name: str, folder: Path = FOLDER) -> tuple[str, str]:
 
 def _first_problem(error: ValidationError, path: Path) -> ConfigError:
     problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    place = list(problem["loc"])
+    if place[:1] == ["flows"] and len(place) > 2 and place[2] in KINDS:
+        del place[2]  # which kind of flow was tried is nothing that the file says there
+    key = ".".join(str(part) for part in place)
     value = None if problem["type"] == "missing" or isinstance(problem["input"], dict) else problem["input"]
     return ConfigError(problem["msg"], source=str(path), key=key, value=value)

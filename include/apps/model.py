@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$")]
-Words = Annotated[tuple[str, ...], Field(min_length=1)]
-Seconds = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A table of the file: closed and immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from include.apps.flows import Flow, FlowName, check_flows
+from include.apps.section import Name, Seconds, Section, Words
+from include.errors import ConfigError
 
 
 class Source(Section):
-    """The repository (its name below the git connection's host) and the branches that mean something."""
+    """The repository (its name below the git connection's host), asked for new commits every `poll_seconds`."""
 
     repository: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
-    prod_branch: str = "prod"
-    release_branch: str = "release"
     poll_seconds: float = Field(15, ge=1)
 
 
 class Build(Section):
-    """The application's own commands, run in a clean copy of the commit; `{artifact}` is the file to write."""
+    """The application's own commands, run in a clean copy of the commit; `{artifact}` is the file to write.
+
+    Where the test command has `{junit}`, it is the file to which the tests write their results as JUnit XML.
+    """
 
     command: Words
     test_command: Words
@@ -111,13 +106,15 @@ class Push(Section):
     """How a region's running version is replaced.
 
     The new group gets the live count and `head_room_pct` percent more, and is rolled back when it is not healthy
-    and serving `launch_timeout_seconds` after its creation. Red is watched beside the previous group for
+    and serving `launch_timeout_seconds` after its creation; where `needs_traffic`, requests must be seen on each of its
+    instances before the previous group goes. Red is watched beside the previous group for
     `side_by_side_seconds`, then alone for `watch_seconds`. `keep_black` groups out of traffic are kept, each for
     `black_hours` at most. A try that has not ended after `timeout_seconds`, rolling back included, is given up and
     left to a person. The lock of a cluster runs out `lease_seconds` after its owner's last sign of life.
     """
 
     head_room_pct: int = Field(default=10, ge=0, le=100)
+    needs_traffic: bool = True
     launch_timeout_seconds: Seconds = 900
     side_by_side_seconds: int = Field(default=60, ge=0)
     watch_seconds: int = Field(default=600, ge=0)
@@ -134,9 +131,26 @@ class Push(Section):
         return self
 
 
-class Environment(Section):
-    """Where the application runs and how it gets there."""
+class Tests(Section):
+    """The application's own tests against an environment, run in a clean copy of the commit.
 
+    `{address}` is the environment's base URL in the region that is tested, `{junit}` the file for JUnit XML.
+    """
+
+    command: Words
+    timeout_seconds: Seconds = 1800
+
+    @model_validator(mode="after")
+    def names_the_address(self) -> Self:
+        if not any("{address}" in word for word in self.command):
+            raise ValueError("the test command must name the environment's address as {address}")
+        return self
+
+
+class Environment(Section):
+    """Where the application runs and how it gets there. Its clusters are `<app>-<stack>`, one in every region."""
+
+    stack: Name
     connection_id: str
     account: str = Field(pattern=r"^\d{12}$")
     load_balancer: str
@@ -147,18 +161,14 @@ class Environment(Section):
     max_size: int = Field(ge=1)
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     capacity: Capacity
-    canary: Canary
     push: Push = Field(default_factory=Push)
-    gate_threshold: float = Field(95, ge=0, le=100)
-    schedule: str | None = None
+    tests: Tests | None = None
 
     @model_validator(mode="after")
     def is_consistent(self) -> Self:
         names = self.region_names
         if len(set(names)) != len(names):
             raise ValueError("a region is listed twice")
-        if self.canary.region is not None and self.canary.region not in names:
-            raise ValueError(f"canary.region must be one of {', '.join(names)}")
         if self.min_size > self.max_size:
             raise ValueError("min_size is above max_size")
         return self
@@ -168,32 +178,87 @@ class Environment(Section):
         """In the order of the push."""
         return tuple(region.name for region in self.regions)
 
+
+class Production(Environment):
+    """The environment that users are served by: nothing reaches it without a canary."""
+
+    canary: Canary
+    gate_threshold: float = Field(95, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def has_the_canary_in_a_region(self) -> Self:
+        if self.canary.region is not None and self.canary.region not in self.region_names:
+            raise ValueError(f"canary.region must be one of {', '.join(self.region_names)}")
+        return self
+
     @property
     def canary_region(self) -> str:
         """Where the canary runs: as set, else the region that is pushed first."""
         return self.canary.region or self.region_names[0]
 
 
+class Environments(BaseModel):
+    """`prod`, and any others by name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[Name, Environment] = Field(init=False)
+
+    prod: Production
+
+    @property
+    def by_name(self) -> dict[str, Environment]:
+        """All of them, in the order of the file, `prod` first."""
+        return {"prod": self.prod, **self.__pydantic_extra__}
+
+
 class App(Section):
-    """One delivered application."""
+    """One delivered application. A paused one's flows wait in Airflow until a person lets them run."""
 
     name: Name
-    stack: Name
     source: Source
     build: Build
     bake: Bake
-    environments: dict[Literal["prod", "test"], Environment]
+    environments: Environments
+    flows: Annotated[dict[FlowName, Flow], Field(min_length=1)]
+    paused: bool = False
 
     @property
-    def cluster(self) -> str:
-        return f"{self.name}-{self.stack}"
+    def prod(self) -> Production:
+        return self.environments.prod
 
     @property
-    def prod(self) -> Environment:
-        return self.environments["prod"]
+    def environment_names(self) -> tuple[str, ...]:
+        return tuple(self.environments.by_name)
+
+    def environment(self, name: str) -> Environment:
+        """ConfigError for a name that the file does not have."""
+        found = self.environments.by_name.get(name)
+        if found is None:
+            known = ", ".join(self.environment_names)
+            raise ConfigError(f"{self.name} has {known}", source="environment", key="name", value=name)
+        return found
+
+    def in_stack(self, stack: str) -> Environment:
+        """The environment whose clusters are `<app>-<stack>`."""
+        found = next((one for one in self.environments.by_name.values() if one.stack == stack), None)
+        if found is None:
+            known = ", ".join(one.stack for one in self.environments.by_name.values())
+            raise ConfigError(f"{self.name} has {known}", source="environment", key="stack", value=stack)
+        return found
+
+    @property
+    def image_regions(self) -> tuple[str, ...]:
+        """Every region in which an environment launches images; the region where they are baked first."""
+        names = [name for one in self.environments.by_name.values() for name in one.region_names]
+        return tuple(dict.fromkeys(names))
+
+    def dag_id(self, flow: str) -> str:
+        return f"{self.name}_{flow}"
 
     @model_validator(mode="after")
-    def has_prod(self) -> Self:
-        if "prod" not in self.environments:
-            raise ValueError("environments.prod is missing")
+    def is_consistent(self) -> Self:
+        stacks = [one.stack for one in self.environments.by_name.values()]
+        if len(set(stacks)) != len(stacks):
+            raise ValueError(f"two environments share a stack ({', '.join(stacks)}): their clusters would be one")
+        check_flows(self.flows, self.environments.by_name)
         return self

@@ -38,10 +38,14 @@ class CommitInfo:
 
 @dataclass(frozen=True)
 class MergeResult:
-    """`merged_to` is the target branch's commit afterwards; a conflict wrote nothing and names its files."""
+    """`merged_to` is the target branch's commit afterwards, and `tag` the tag that the source's commit has then.
+
+    A conflict wrote nothing and names its files.
+    """
 
     outcome: Literal["nothing to do", "fast-forward", "merged", "conflict"]
     source_commit: str
     target_commit: str
     merged_to: str = ""
     conflicts: tuple[str, ...] = ()
+    tag: str = ""

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 EVENT_VERSION = 1
+EVERY_REGION = "all-regions"
+"""The region of what is about a cluster in all its regions at once: a delivery, a commit, a candidate."""
 
 Json = str | int | float | bool | None | list["Json"] | Mapping[str, "Json"]
 
@@ -34,18 +36,29 @@ class Kind(StrEnum):
     ROLLBACK_FINISHED = "rollback.finished"
     ROLLBACK_FAILED = "rollback.failed"
     BLACK_DELETED = "black.deleted"
+    COMMIT_SELECTED = "commit.selected"
+    COMMIT_SUPERSEDED = "commit.superseded"
+    CANDIDATE_MADE = "candidate.made"
+    CANDIDATE_CHOSEN = "candidate.chosen"
+    BRANCH_MERGED = "branch.merged"
+    MERGE_CONFLICT = "merge.conflict"
+    CANARY_DELETED = "canary.deleted"
+    BUILDER_ENDED = "builder.ended"
+    IMAGE_DELETED = "image.deleted"
+    LOCK_STALE = "lock.stale"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster in a region: what a lock, a hold or an event is about."""
+    """A cluster in a region, or in every region: what a lock, a hold or an event is about."""
 
     app: str
     stack: str
     region: str
 
     def __str__(self) -> str:
-        return f"{self.app}-{self.stack} in {self.region}"
+        where = "all regions" if self.region == EVERY_REGION else self.region
+        return f"{self.app}-{self.stack} in {where}"
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,16 @@ class DeliveryWorld:
     metrics: Metrics
     storage: Path
     ledger: Ledger
+    elsewhere: dict[tuple[str, str], FakeFleet] = field(default_factory=dict)
+    """(load balancer, region) -> the fleet of another environment than production; empty at first."""
+
+    def fleet(self, balancer: str, region: str) -> FakeFleet:
+        if balancer == "api-main":
+            return self.fleets[region]
+        if (balancer, region) not in self.elsewhere:
+            self.elsewhere[balancer, region] = FakeFleet(region)
+            self.elsewhere[balancer, region].now = self.now()
+        return self.elsewhere[balancer, region]
 
     @property
     def commit(self) -> str:
@@ -160,7 +170,7 @@ class DeliveryWorld:
         return max(fleet.now for fleet in self.fleets.values())
 
     def sleep(self, seconds: float) -> None:
-        for fleet in self.fleets.values():
+        for fleet in (*self.fleets.values(), *self.elsewhere.values()):
             fleet.advance(seconds)
 
     def serving(self) -> dict[str, set[str]]:
@@ -198,7 +208,8 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
     )
 
     def fleet_of(self: Any, region: str, balancer: str = "api-main", *, fence: Callable[[], None] | None = None) -> Any:
-        return world.fleets[region] if fence is None else Fenced(world.fleets[region], fence)
+        fleet = world.fleet(balancer, region)
+        return fleet if fence is None else Fenced(fleet, fence)
 
     hook = "redstart.hooks.fleet.FleetHook"
     monkeypatch.setattr(f"{hook}.fleet", fleet_of)

@@ -70,7 +70,7 @@ class Run:
         return self.results[task_id]
 
     def until_baked(self) -> None:
-        self.do("build.select_commit", SelectCommitOperator)
+        self.do("build.select_commit", SelectCommitOperator, flow="prod")
         self.do("build.build_artifact", BuildArtifactOperator)
         self.do("build.bake_image", BakeImageOperator)
 

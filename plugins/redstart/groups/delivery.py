@@ -8,28 +8,26 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
 
-from include.apps import App
+from include.apps import App, DeliverFlow, VerifyFlow
 from redstart.triggers.git_head import GitHeadTrigger
 
 
-def watched_branch(app: App) -> Asset:
-    """The prod branch as an asset: an event for every new head."""
+def watched_branch(app: App, branch: str) -> Asset:
+    """A branch as an asset: an event for every new head."""
     source = app.source
-    trigger = GitHeadTrigger(repository=source.repository, branch=source.prod_branch, poll_seconds=source.poll_seconds)
+    trigger = GitHeadTrigger(repository=source.repository, branch=branch, poll_seconds=source.poll_seconds)
     return Asset(
-        name=f"{app.name} {source.prod_branch} branch",
-        uri=f"x-redstart-git://{source.repository}/{source.prod_branch}",
+        name=f"{app.name} {branch} branch",
+        uri=f"x-redstart-git://{source.repository}/{branch}",
         group="git",
-        watchers=[AssetWatcher(name=f"{app.name}_{source.prod_branch}_head", trigger=trigger)],
+        watchers=[AssetWatcher(name=f"{app.name}_{branch}_head", trigger=trigger)],
     )
 
 
-def commit_or_clock(app: App) -> Any:
-    """Started by a commit and, where the application says so, by the clock (UTC)."""
-    branch = watched_branch(app)
-    if app.prod.schedule is None:
-        return [branch]
-    return AssetOrTimeSchedule(timetable=by_the_clock(app.prod.schedule), assets=[branch])
+def commit_or_clock(app: App, flow: VerifyFlow | DeliverFlow) -> Any:
+    """Started by a commit and, where the flow says so, by the clock (UTC)."""
+    branch, cron = watched_branch(app, flow.branch), getattr(flow, "schedule", None)
+    return AssetOrTimeSchedule(timetable=by_the_clock(cron), assets=[branch]) if cron else [branch]
 
 
 def by_the_clock(cron: str) -> CronTriggerTimetable:
@@ -55,31 +53,44 @@ def regions_field(app: App, chosen: Sequence[str], description: str) -> Param:
     )
 
 
-def delivery_form(app: App) -> dict[str, Param]:
+def verify_form(flow: VerifyFlow) -> dict[str, Param]:
     """The form of a run started by a person; every field may stay empty."""
-    prod = app.prod
-    hours = prod.canary.soak_seconds / 3600
+    return {"reason": reason_field(), "commit": commit_field(flow.branch)}
+
+
+def delivery_form(app: App, flow: DeliverFlow) -> dict[str, Param]:
+    """The same, where the commit goes to production."""
+    words = f"Pushed one after another, always in the order {', '.join(app.prod.region_names)}."
     return {
-        "reason": Param(
-            None, type=["null", "string"], maxLength=500, title="Why", description="For those who read the run later."
-        ),
-        "commit": Param(
-            None,
-            type=["null", "string"],
-            pattern="^[0-9a-f]{7,40}$",
-            title="Commit",
-            description=f"A commit on {app.source.prod_branch} (7 to 40 hex digits). Empty: the newest.",
-        ),
-        "regions": regions_field(
-            app, prod.region_names, f"Pushed one after another, always in the order {', '.join(prod.region_names)}."
-        ),
-        "soak_seconds": Param(
-            None,
-            type=["null", "integer"],
-            minimum=30,
-            maximum=7 * 24 * 3600,
-            title="Soak (seconds)",
-            description=f"How long canary and baseline run before they are judged. "
-            f"Empty: this installation's setting, else {hours:g} h ({prod.canary.soak_seconds}).",
-        ),
+        **{"reason": reason_field(), "commit": commit_field(flow.branch)},
+        "regions": regions_field(app, app.prod.region_names, words),
+        "soak_seconds": soak_field(app),
     }
+
+
+def reason_field() -> Param:
+    words = "For those who read the run later."
+    return Param(None, type=["null", "string"], maxLength=500, title="Why", description=words)
+
+
+def commit_field(branch: str) -> Param:
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern="^[0-9a-f]{7,40}$",
+        title="Commit",
+        description=f"A commit on {branch} (7 to 40 hex digits). Empty: the newest.",
+    )
+
+
+def soak_field(app: App) -> Param:
+    seconds = app.prod.canary.soak_seconds
+    return Param(
+        None,
+        type=["null", "integer"],
+        minimum=30,
+        maximum=7 * 24 * 3600,
+        title="Soak (seconds)",
+        description=f"How long canary and baseline run before they are judged. "
+        f"Empty: this installation's setting, else {seconds / 3600:g} h ({seconds}).",
+    )

@@ -34,7 +34,8 @@ def rollback_form(app: App) -> dict[str, Param]:
             type=["null", "string"],
             pattern=GROUP_NAME,
             title="To which group",
-            description=f"A group that is still there, such as {app.name}-{app.stack}-v041. Empty: the one before.",
+            description=f"A group that is still there, such as {app.name}-{app.prod.stack}-v041. "
+            "Empty: the one before.",
         ),
         "take_over": Param(
             False,

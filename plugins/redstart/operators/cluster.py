@@ -17,6 +17,7 @@ from redstart.operators.station import StationOperator, fence, key_of_run
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.apps.delivery import Delivery
     from include.ledger import Lease, Ledger
     from include.redblack.ledger_journal import LedgerJournal
     from redstart.operators.drive import Account
@@ -47,7 +48,11 @@ class ClusterOperator(StationOperator):
 
     @property
     def place(self) -> Place:
-        return place_of(self.application, self.region)
+        return place_of(self.application, self.region, self.environment)
+
+    def regions(self, delivery: Delivery) -> tuple[str, ...]:
+        """The regions of the push, in its order: of production those that were asked for, elsewhere all."""
+        return delivery.regions if self.environment == "prod" else self.site.region_names
 
     def claimant(self, context: Context) -> str:
         """Who the lock is claimed for: the same at every retry."""
@@ -64,7 +69,7 @@ class ClusterOperator(StationOperator):
         return hold_cluster(self.application, ledger, self.place, claim, fence(context), attempt=attempt)
 
     def claim(self, context: Context, why: str, *, takes_over: bool = False) -> Claim:
-        seconds = self.application.prod.push.lease_seconds
+        seconds = self.site.push.lease_seconds
         return Claim(self.claimant(context), self.holder, who_of(context), why, seconds, takes_over)
 
 
@@ -90,7 +95,8 @@ def hold_cluster(
         attempt=attempt,
         heeds_holds=claim.holder is not Holder.ROLLBACK,
     )
-    fleet = FleetHook(app.prod.connection_id).fleet(place.region, app.prod.load_balancer, fence=check)
+    site = app.in_stack(place.stack)
+    fleet = FleetHook(site.connection_id).fleet(place.region, site.load_balancer, fence=check)
     return Held(ledger, lease, journal, fleet)
 
 
@@ -109,8 +115,8 @@ def claim_patiently(hold: Callable[[], Held], account: Account, limit_seconds: f
         clock.sleep(LOCK_POLL_SECONDS)
 
 
-def place_of(app: App, region: str) -> Place:
-    return Place(app.name, app.stack, region)
+def place_of(app: App, region: str, environment: str = "prod") -> Place:
+    return Place(app.name, app.environment(environment).stack, region)
 
 
 def who_of(context: Context) -> str:

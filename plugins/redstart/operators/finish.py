@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from include.fleet import ClusterRef, ClusterView
 from include.ledger import Kind
 from include.ledger.folds import times_to_safe
+from redstart.hooks.fleet import FleetHook
 from redstart.operators.cluster import place_of
 from redstart.operators.source import describe_live
 from redstart.operators.station import StationOperator, key_of_run
-from redstart.ui.links import LiveLink, RegionsLink, rollback_run
+from redstart.ui.links import LiveLink, RegionsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.apps.delivery import Delivery
     from redstart.operators.drive import Account
 
 
@@ -39,26 +42,43 @@ class LiveStation(StationOperator):
 
     operator_extra_links = (LiveLink(),)
 
-    def tell_live(self, account: Account, regions: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-        live = describe_live({region: self.view(region) for region in regions})
-        for region, groups in live.items():
+    def tell_live(self, account: Account, views: Mapping[str, ClusterView]) -> dict[str, list[dict[str, Any]]]:
+        """What takes traffic, under the names of `views`."""
+        live = describe_live(views)
+        for name, groups in live.items():
             for group in groups:
                 what = f"{group['group']} {group['version']} ({group['commit'][:10] or 'unknown commit'})"
-                account.note(f"{region}: {what}, {group['healthy']} healthy instances")
+                account.note(f"{name}: {what}, {group['healthy']} healthy instances")
         return live
 
 
 class DescribeFleetOperator(LiveStation):
-    """Look at every region of this run and write down what takes traffic there.
+    """Look at every region of this run, in production or in the environments of its flow, and write down what takes
+    traffic there.
 
     **Retry and clear**: looks again.
     """
 
+    def __init__(self, *, app: str, environments: Sequence[str] = ("prod",), **kwargs: Any) -> None:
+        super().__init__(app=app, **kwargs)
+        self.environments = tuple(environments)
+
     def deliver(self, context: Context) -> dict[str, Any]:
         delivery = self.selected(context)
         with self.told(context) as account:
-            live = self.tell_live(account, delivery.regions)
+            live = self.tell_live(account, self.views(delivery))
         return {"schema": 1, "app": self.app, "commit": delivery.commit, "version": delivery.version, "live": live}
+
+    def views(self, delivery: Delivery) -> dict[str, ClusterView]:
+        """Region (of another environment than production: its name before it) -> cluster."""
+        app, found = self.application, {}
+        for name in self.environments:
+            site = app.environment(name)
+            for region in delivery.regions if name == "prod" else site.region_names:
+                fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
+                key = region if name == "prod" else f"{name} {region}"
+                found[key] = fleet.view_cluster(ClusterRef(app.name, site.stack, region))
+        return found
 
 
 class DescribeRollbackOperator(LiveStation):
@@ -71,11 +91,11 @@ class DescribeRollbackOperator(LiveStation):
     ui_color = "#fbe9e7"
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        run, clicked = rollback_run(key_of_run(context)), context["dag_run"].run_after
+        run, clicked = key_of_run(context), context["dag_run"].run_after
         regions = [one for one in self.application.prod.region_names if one in context["params"]["regions"]]
         safe: dict[str, dict[str, float]] = {}
         with self.told(context) as account:
-            live = self.tell_live(account, regions)
+            live = self.tell_live(account, {region: self.view(region) for region in regions})
             for region in regions:
                 if (found := self.time_to_safe(run, region, clicked)) is not None:
                     safe[region] = found

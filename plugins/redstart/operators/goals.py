@@ -18,10 +18,11 @@ def need_of(app: App, ledger: Ledger, place: Place) -> Need:
     from include.ledger.folds import start_seconds
     from include.redblack import Need
 
-    capacity = app.prod.capacity
+    site = app.in_stack(place.stack)
+    capacity = site.capacity
     measured = start_seconds(ledger.events(place=place, kinds={Kind.RED_HEALTHY}, newest=20), place)
     seconds = capacity.start_seconds if measured is None else measured
-    return Need(capacity.rps_per_instance, capacity.target_rps, round(seconds), app.prod.min_size)
+    return Need(capacity.rps_per_instance, capacity.target_rps, round(seconds), site.min_size)
 
 
 def push_goal(
@@ -30,21 +31,23 @@ def push_goal(
     """`build` in the lease's cluster; `most_watch_seconds` shortens both watches (0: none)."""
     from include.redblack import GroupTemplate, PushGoal, SizeBounds
 
-    prod, push = app.prod, app.prod.push
+    site = app.in_stack(lease.place.stack)
+    push = site.push
     most = float("inf") if most_watch_seconds is None else most_watch_seconds
     return PushGoal(
         cluster=cluster_of(lease.place),
         build=build,
         run=run,
-        template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
-        size=SizeBounds(prod.min_size, prod.max_size),
+        template=GroupTemplate(site.instance_type, site.port, site.health_path),
+        size=SizeBounds(site.min_size, site.max_size),
         need=need,
         headroom_pct=push.head_room_pct,
         launch_within_seconds=push.launch_timeout_seconds,
         side_by_side_seconds=min(push.side_by_side_seconds, most),
         watch_seconds=min(push.watch_seconds, most),
-        scaling=ScalingPolicy(prod.capacity.target_rps, need.start_seconds),
+        scaling=ScalingPolicy(site.capacity.target_rps, need.start_seconds),
         keep_black=push.keep_black,
+        needs_traffic=push.needs_traffic,
         token=lease.token,
     )
 
@@ -55,11 +58,12 @@ def rollback_goal(
     """The lease's cluster back to `to`, or to what served before."""
     from include.redblack import RollbackGoal, SizeBounds
 
+    site = app.in_stack(lease.place.stack)
     return RollbackGoal(
         cluster=cluster_of(lease.place),
         run=run,
         reason=reason,
-        size=SizeBounds(app.prod.min_size, app.prod.max_size),
+        size=SizeBounds(site.min_size, site.max_size),
         need=need,
         to=to,
         is_severe=is_severe,

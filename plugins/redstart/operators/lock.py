@@ -12,7 +12,7 @@ from include.ledger import Holder, Kind, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import ClusterOperator, place_of, who_of
 from redstart.operators.source import live_commits
-from redstart.operators.station import CLAIM_CLUSTER, key_of_run, result_of
+from redstart.operators.station import key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, last_end, push_end, what_hinders
 from redstart.ui.links import PushLogLink, push_file
 
@@ -46,15 +46,16 @@ class ClaimClusterOperator(ClusterOperator):
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
         delivery, run, ledger = self.selected(context), key_of_run(context), self.ledger
-        if self.region not in delivery.regions:
+        regions = self.regions(delivery)
+        if self.region not in regions:
             raise AirflowSkipException(f"{self.region} is not among the regions of this run.")
         if self.is_at_end(ledger, run, delivery.commit):
             self.log.info("The push of %s is at its end: there is nothing to lock.", self.region)
             return {"schema": 1, "region": self.region, "token": 0, "attempt": self.attempt(context)}
-        earlier = delivery.regions[: delivery.regions.index(self.region)]
+        earlier = regions[: regions.index(self.region)]
         awaited = tuple(one for one in earlier if not self.is_served(ledger, one, run, delivery.commit))
         turn = Turn(self.place.app, self.place.stack, self.region, run, awaited)
-        with self.told(context, push_file(self.app, run, self.region)) as account:
+        with self.told(context, push_file(self.app, run, self.region, self.environment)) as account:
             if hindrance := what_hinders(ledger, turn, clock.now()):
                 return self.wait(account, turn, hindrance)
             try:
@@ -83,7 +84,7 @@ class ClaimClusterOperator(ClusterOperator):
 
     def is_served(self, ledger: Ledger, region: str, run: str, commit: str) -> bool:
         """Whether an earlier region needs no waiting for. RefusedError where it went wrong: this one is not begun."""
-        place = place_of(self.application, region)
+        place = place_of(self.application, region, self.environment)
         end = push_end(ledger, place, run, clock.now())
         if end is not None and end.kind is Kind.PUSH_FAILED:
             raise RefusedError(
@@ -124,7 +125,7 @@ class ReleaseClusterOperator(ClusterOperator):
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
         run, ledger = key_of_run(context), self.ledger
-        with self.told(context, push_file(self.app, run, self.region)) as account:
+        with self.told(context, push_file(self.app, run, self.region, self.environment)) as account:
             if last_end(ledger, self.place, run) is None:
                 self.note_failed(ledger, context)
                 account.note(f"the push of {self.region} did not come to its end")
@@ -137,7 +138,7 @@ class ReleaseClusterOperator(ClusterOperator):
     def note_failed(self, ledger: Ledger, context: Context) -> None:
         from include.ledger import Event
 
-        run, attempt = key_of_run(context), result_of(context, CLAIM_CLUSTER)["attempt"]
+        run, attempt = key_of_run(context), result_of(context, sibling(context, "claim_cluster"))["attempt"]
         key = f"{self.place}/{run}/{attempt}/{Kind.PUSH_FAILED}"
         why = "its tasks ended before the push did"
         ledger.record(Event(key, Kind.PUSH_FAILED, clock.now(), self.place, run, who_of(context), why))

@@ -12,7 +12,7 @@ from include.ledger import Holder
 from redstart.operators import clock
 from redstart.operators.cluster import HUNG_SECONDS, ClusterOperator, Held
 from redstart.operators.production import refuse_if_changed
-from redstart.operators.station import CLAIM_CLUSTER, LAUNCH_CANARY, image_in, key_of_run, result_of
+from redstart.operators.station import LAUNCH_CANARY, image_in, key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn
 from redstart.triggers.moment import MomentTrigger
 from redstart.ui.links import PushLogLink, push_file
@@ -38,22 +38,27 @@ class PushOperator(ClusterOperator):
 
     def __init__(self, *, app: str, region: Any, **kwargs: Any) -> None:
         # The loop ends itself, with a reason; this is for a call that hangs.
-        limit = load_app(app).prod.push.timeout_seconds + HUNG_SECONDS
+        environment = str(kwargs.get("environment", "prod"))
+        limit = load_app(app).environment(environment).push.timeout_seconds + HUNG_SECONDS
         kwargs.setdefault("execution_timeout", timedelta(seconds=limit))
         super().__init__(app=app, region=region, **kwargs)
 
     def attempt(self, context: Context) -> int:
-        return int(result_of(context, CLAIM_CLUSTER)["attempt"])
+        return int(result_of(context, sibling(context, "claim_cluster"))["attempt"])
 
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
-        delivery, limit = self.selected(context), self.application.prod.push.timeout_seconds
-        with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:
+        delivery, limit = self.selected(context), self.site.push.timeout_seconds
+        with self.told(context, self.file(context)) as account:
             held = self.take(context, self.ledger, f"push of {delivery.version} ({delivery.commit[:10]})")
             goal = self.goal(context, held)
             loop = self.drive(context, held, goal)
             done = account.follow(self.or_defer(loop, held, goal), limit_seconds=limit)
         return {"schema": 1, "region": self.region, "group": done.group, "summary": done.summary}
+
+    def file(self, context: Context) -> str:
+        """Where the account of the region's push is kept."""
+        return push_file(self.app, key_of_run(context), self.region, self.environment)
 
     def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
         raise NotImplementedError
@@ -62,7 +67,8 @@ class PushOperator(ClusterOperator):
         from include.redblack import drive_push
         from redstart.operators.watch import make_watch
 
-        watch = make_watch(self.application, self.installation.results(), key_of_run(context), self.region)
+        results, run = self.installation.results(), key_of_run(context)
+        watch = make_watch(self.application, self.environment, results, run, self.region)
         return drive_push(held.fleet, goal, clock.now, held.journal, watch=watch, until=until)
 
     def or_defer(self, loop: Iterator[Progress], held: Held, goal: PushGoal) -> Iterator[Progress]:
@@ -84,7 +90,7 @@ class PushOperator(ClusterOperator):
         """Defer until a moment, or for a hold at most until then, and keep the lease beyond it."""
         place = held.lease.place
         left = until - clock.now()
-        held.ledger.renew(held.lease, clock.now(), left.total_seconds() + self.application.prod.push.lease_seconds)
+        held.ledger.renew(held.lease, clock.now(), left.total_seconds() + self.site.push.lease_seconds)
         turn = Turn(place.app, place.stack, place.region, held.lease.owner)
         trigger = (
             ClusterTurnTrigger.of(turn, until)
@@ -128,7 +134,8 @@ class PushRedBlackOperator(PushOperator):
 
         # Here, not in the gate alone: hours may lie between the two, and the regions before this one.
         view = held.fleet.view_cluster(goal.cluster, health_of=())
-        refuse_if_changed(view, result_of(context, LAUNCH_CANARY), goal.build.image_id)
+        if self.environment == "prod":
+            refuse_if_changed(view, result_of(context, LAUNCH_CANARY), goal.build.image_id)
         return self.push(context, held, goal, Milestone.SWITCHED)
 
 

@@ -15,7 +15,7 @@ from redstart.operators.cluster import ClusterOperator, Held, who_of
 from redstart.operators.going_back import Wish, roll_back_region
 from redstart.operators.redblack import PushOperator
 from redstart.operators.station import key_of_run
-from redstart.ui.links import RollbackLogLink, push_file, rollback_run
+from redstart.ui.links import RollbackLogLink, push_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,7 +41,7 @@ class RollBackPushOperator(PushOperator):
 
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
-        with self.told(context, push_file(self.app, key_of_run(context), self.region)) as account:
+        with self.told(context, self.file(context)) as account:
             summary = self.go_back(context, account)
             account.note(summary)
         return {"schema": 1, "region": self.region, "summary": summary}
@@ -57,7 +57,7 @@ class RollBackPushOperator(PushOperator):
         goal = self.goal(context, held)
         if nothing := self.begin(held, goal):
             return nothing
-        limit = self.application.prod.push.timeout_seconds
+        limit = self.site.push.timeout_seconds
         end = account.follow_to_end(self.drive(context, held, goal), limit_seconds=limit)
         if self.is_in_traffic(held, goal):
             raise RefusedError(end.sentence)
@@ -126,7 +126,7 @@ class RollBackRegionOperator(ClusterOperator):
         super().__init__(app=app, region=region, **kwargs)
 
     def claimant(self, context: Context) -> str:
-        return rollback_run(key_of_run(context))
+        return key_of_run(context)
 
     def attempt(self, context: Context) -> int:
         """One that is over and is begun again, as a person clears it, is told again if it has anything to do."""
@@ -164,7 +164,7 @@ class ReleaseRollbackOperator(ClusterOperator):
         context["region"] = self.region
         if self.region not in context["params"]["regions"]:
             raise AirflowSkipException(f"{self.region} was not asked for.")
-        owner = rollback_run(key_of_run(context))
+        owner = key_of_run(context)
         why = "the rollback is over"
         freed = self.ledger.free(self.place, clock.now(), owner=owner, who=who_of(context), why=why)
         self.log.info("%s %s", self.region, "is free" if freed else "was not this rollback's any more")

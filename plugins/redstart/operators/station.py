@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from include.apps import App, load_app
-from include.apps.delivery import Delivery, run_key
+from include.apps import App, Environment, load_app
+from include.apps.delivery import Delivery, flow_key
 from include.errors import RedstartError, RefusedError
 from include.fleet import ClusterRef, ClusterView, Fleet
 from include.ledger import Ledger
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 # Task ids by which results are found; dags/ uses the same groups and names.
 SELECT_COMMIT = "build.select_commit"
+SELECT_CANDIDATE = "select_candidate"
 BAKE_IMAGE = "build.bake_image"
 BUILD_ARTIFACT = "build.build_artifact"
 CHOOSE_BASELINE = "canary.choose_baseline"
 LAUNCH_CANARY = "canary.launch_canary"
-CLAIM_CLUSTER = "push.claim_cluster"
 
 
 class StationOperator(BaseOperator):
-    """A task of the delivery of `app`; subclasses write `deliver`.
+    """A task of the delivery of `app`, in one of its environments where it is about one; subclasses write `deliver`.
 
     Every station may be cleared or retried at any time: it looks at the world and goes on from there; its
     `doc_md` says how. Results of other tasks are pulled by task id rather than wired as arguments: an argument
@@ -46,9 +46,10 @@ class StationOperator(BaseOperator):
 
     ui_color = "#eef3f8"
 
-    def __init__(self, *, app: str, **kwargs: Any) -> None:
+    def __init__(self, *, app: str, environment: str = "prod", **kwargs: Any) -> None:
         super().__init__(**with_defaults(type(self), kwargs))
         self.app = app
+        self.environment = environment
 
     def execute(self, context: Context) -> Any:
         with translated():
@@ -81,29 +82,34 @@ class StationOperator(BaseOperator):
     def application(self) -> App:
         return load_app(self.app)
 
+    @property
+    def site(self) -> Environment:
+        """The environment that the task is about."""
+        return self.application.environment(self.environment)
+
     def selected(self, context: Context) -> Delivery:
         return selected(context)
 
     @property
     def fleet_hook(self) -> FleetHook:
-        return FleetHook(self.application.prod.connection_id)
+        return FleetHook(self.site.connection_id)
 
     def fleet(self, region: str) -> Fleet:
-        """The application's groups in a region."""
-        return self.fleet_hook.fleet(region, self.application.prod.load_balancer)
+        """The environment's groups in a region."""
+        return self.fleet_hook.fleet(region, self.site.load_balancer)
 
     def view(self, region: str) -> ClusterView:
-        """The application's cluster in a region, as it is now."""
+        """The environment's cluster in a region, as it is now."""
         return self.fleet(region).view_cluster(self.cluster(region))
 
     def cluster(self, region: str) -> ClusterRef:
-        return ClusterRef(self.application.name, self.application.stack, region)
+        return ClusterRef(self.application.name, self.site.stack, region)
 
     @property
     def artifacts(self) -> ArtifactStore:
-        """Where builds are kept: the bucket of the region that is pushed first."""
-        prod = self.application.prod
-        return self.fleet_hook.artifacts(prod.account, prod.region_names[0])
+        """Where builds are kept: production's bucket in the region where images are baked."""
+        app = self.application
+        return FleetHook(app.prod.connection_id).artifacts(app.prod.account, app.image_regions[0])
 
     @property
     def ledger(self) -> Ledger:
@@ -120,13 +126,14 @@ class StationOperator(BaseOperator):
 
 
 def selected(context: Context) -> Delivery:
-    """The delivery under way; RefusedError when nothing was selected."""
-    return Delivery.from_xcom(context["ti"].xcom_pull(task_ids=SELECT_COMMIT))
+    """The delivery under way, of a commit or of a candidate; RefusedError when nothing was selected."""
+    ti = context["ti"]
+    return Delivery.from_xcom(ti.xcom_pull(task_ids=SELECT_COMMIT) or ti.xcom_pull(task_ids=SELECT_CANDIDATE))
 
 
 def key_of_run(context: Context) -> str:
     """The run's key, under which this run's canary, push and results are kept."""
-    return run_key(str(context["run_id"]))
+    return flow_key(str(context["dag_run"].dag_id), str(context["run_id"]))
 
 
 def fence(context: Context) -> Callable[[], None]:
@@ -151,7 +158,7 @@ def result_of(context: Context, task_id: str, schema: int = 1) -> Mapping[str, A
     """Another task's result, of the same region where there is one for each; RefusedError when it left none or in a
     schema that this version does not know."""
     ti = context["ti"]
-    is_sibling = ti.map_index >= 0 and task_id.partition(".")[0] == ti.task_id.partition(".")[0]
+    is_sibling = ti.map_index >= 0 and task_id.rpartition(".")[0] == ti.task_id.rpartition(".")[0]
     of_region = {"map_indexes": ti.map_index} if is_sibling else {}
     value: Mapping[str, Any] | None = ti.xcom_pull(task_ids=task_id, **of_region)
     if not value or value.get("schema") != schema:
@@ -159,9 +166,22 @@ def result_of(context: Context, task_id: str, schema: int = 1) -> Mapping[str, A
     return value
 
 
+def sibling(context: Context, name: str) -> str:
+    """The id of the task `name` in the group of the task that runs."""
+    group = context["ti"].task_id.rpartition(".")[0]
+    return f"{group}.{name}" if group else name
+
+
+def images_of_run(context: Context) -> Mapping[str, str]:
+    """Region -> id of the image that this run brings: the baked one, or the candidate's."""
+    candidate: Mapping[str, Any] | None = context["ti"].xcom_pull(task_ids=SELECT_CANDIDATE)
+    images: Mapping[str, str] = (candidate or result_of(context, BAKE_IMAGE))["images"]
+    return images
+
+
 def image_in(context: Context, region: str) -> str:
-    """The id of the baked image in `region`; RefusedError when there is none."""
-    image_id = result_of(context, BAKE_IMAGE)["images"].get(region)
+    """The id of this run's image in `region`; RefusedError when there is none."""
+    image_id = images_of_run(context).get(region)
     if not image_id:
-        raise RefusedError(f"bake_image made no image in {region}.")
+        raise RefusedError(f"This run has no image in {region}; clear the task that baked or chose it.")
     return str(image_id)

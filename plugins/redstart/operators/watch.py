@@ -11,7 +11,7 @@ from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING
 
-from include.apps import App
+from include.apps import App, Environment
 from include.errors import RefusedError, RetryableError
 from redstart.hooks.fleet import FleetHook
 from redstart.hooks.installation import InstallationHook
@@ -30,20 +30,22 @@ PATIENCE_SECONDS = 5.0
 _LEAST_POINTS = 3
 
 
-def make_watch(app: App, results: ResultStore, run_key: str, region: str) -> Callable[[WatchRequest], Watched]:
+def make_watch(
+    app: App, environment: str, results: ResultStore, run_key: str, region: str
+) -> Callable[[WatchRequest], Watched]:
     """The watch of a push of `app` by the run `run_key` in `region`: asked at every turn, it looks now and then.
 
-    Beside previous red is compared with it; alone with what the run's canary recorded. Where nothing was recorded, or
-    nothing is published, the settings' limits stand, and alone they hold besides. A store that stays away,
-    or refuses, is UNKNOWN with its words, and asked again at the next turn.
+    Beside previous red is compared with it; alone with what the run's canary recorded. Where nothing was recorded,
+    nothing is published, or it is not production, the settings' limits stand, and alone they hold besides. A store that
+    stays away, or refuses, is UNKNOWN with its words, and asked again at the next turn.
     """
-    return _Watch(app, CanaryFiles(results, app.name, run_key), region)
+    series = _Series(app, CanaryFiles(results, app.name, run_key), region) if environment == "prod" else None
+    return _Watch(app.environment(environment), series, region)
 
 
 class _Watch:
-    def __init__(self, app: App, files: CanaryFiles, region: str) -> None:
-        self._app, self._region = app, region
-        self._series = _Series(app, files, region)
+    def __init__(self, site: Environment, series: _Series | None, region: str) -> None:
+        self._site, self._series, self._region = site, series, region
         self._taken: tuple[WatchRequest, Watched] | None = None
 
     def __call__(self, request: WatchRequest) -> Watched:
@@ -67,6 +69,8 @@ class _Watch:
     def _look(self, request: WatchRequest, now: datetime) -> WatchVerdict:
         from include.redblack.look import WatchKind
 
+        if self._series is None:
+            return self._limits(request, now)
         if request.kind is WatchKind.SIDE_BY_SIDE:
             return self._series.side_by_side(request, now) or self._limits(request, now)
         limits = self._limits(request, now)
@@ -75,9 +79,9 @@ class _Watch:
     def _limits(self, request: WatchRequest, now: datetime) -> WatchVerdict:
         from include.canary.limits import WatchLimits, watch_limits
 
-        prod = self._app.prod
-        balancer = FleetHook(prod.connection_id).balancer(self._region, prod.load_balancer)
-        allowed = prod.push.limits
+        site = self._site
+        balancer = FleetHook(site.connection_id).balancer(self._region, site.load_balancer)
+        allowed = site.push.limits
         served = balancer.served(request.red, request.since, now)
         # As many points as there can be in the time, the last of them late: on AWS a watch of a minute has one.
         most = (request.until - request.since) // timedelta(seconds=balancer.period_seconds) - 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
 
-from include.apps.delivery import run_key
+from include.apps.delivery import flow_key
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -24,19 +24,14 @@ def build_file(app: str, key: str, name: str) -> str:
     return f"builds/{app}/{key}/{name}"
 
 
-def push_file(app: str, key: str, region: str) -> str:
+def push_file(app: str, key: str, region: str, environment: str = "prod") -> str:
     """Where the account of a region's push is kept."""
-    return f"pushes/{app}/{key}/{region}.log"
-
-
-def rollback_run(key: str) -> str:
-    """Under which name a run of the rollback's flow works: two flows may have runs of the same id."""
-    return f"rollback-{key}"
+    return f"pushes/{app}/{key}/{region if environment == 'prod' else f'{environment}-{region}'}.log"
 
 
 def station_file(app: str, key: str, task_id: str) -> str:
     """Where the account of what a task did is kept."""
-    return f"stations/{app}/{key}/{task_id.rpartition('.')[2]}.log"
+    return f"stations/{app}/{key}/{task_id}.log"
 
 
 def region_file(app: str, key: str, task_id: str, region: str) -> str:
@@ -54,13 +49,17 @@ def approval_url(app: str, key: str) -> str:
     return f"{URL_PREFIX}/approve/{app}/{key}"
 
 
+def key_of(ti_key: TaskInstanceKey) -> str:
+    return flow_key(ti_key.dag_id, ti_key.run_id)
+
+
 class CanaryReportLink(BaseOperatorLink):
     """The canary's report."""
 
     name = "Canary report"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return report_url(canary_file(operator.app, run_key(ti_key.run_id), "report.html"))
+        return report_url(canary_file(operator.app, key_of(ti_key), "report.html"))
 
 
 class ApprovalLink(BaseOperatorLink):
@@ -69,7 +68,7 @@ class ApprovalLink(BaseOperatorLink):
     name = "Approve below threshold"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return approval_url(operator.app, run_key(ti_key.run_id))
+        return approval_url(operator.app, key_of(ti_key))
 
 
 class BuildLogLink(BaseOperatorLink):
@@ -78,7 +77,7 @@ class BuildLogLink(BaseOperatorLink):
     name = "Build log"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return report_url(build_file(operator.app, run_key(ti_key.run_id), "build.log"))
+        return report_url(build_file(operator.app, key_of(ti_key), "build.log"))
 
 
 class UnitTestLogLink(BaseOperatorLink):
@@ -87,7 +86,7 @@ class UnitTestLogLink(BaseOperatorLink):
     name = "Unit test log"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return report_url(build_file(operator.app, run_key(ti_key.run_id), "unit-tests.log"))
+        return report_url(build_file(operator.app, key_of(ti_key), "unit-tests.log"))
 
 
 class PushLogLink(BaseOperatorLink):
@@ -96,7 +95,8 @@ class PushLogLink(BaseOperatorLink):
     name = "Push log"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return report_url(push_file(operator.app, run_key(ti_key.run_id), str(getattr(operator, "region", ""))))
+        region, environment = str(getattr(operator, "region", "")), str(getattr(operator, "environment", "prod"))
+        return report_url(push_file(operator.app, key_of(ti_key), region, environment))
 
 
 class RollbackLogLink(BaseOperatorLink):
@@ -105,15 +105,14 @@ class RollbackLogLink(BaseOperatorLink):
     name = "Rollback log"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        run = rollback_run(run_key(ti_key.run_id))
-        return report_url(push_file(operator.app, run, str(getattr(operator, "region", ""))))
+        return report_url(push_file(operator.app, key_of(ti_key), str(getattr(operator, "region", ""))))
 
 
 class StationLink(BaseOperatorLink):
     """The account of a task. Each button is a class of its own: Airflow stores what it leads to by the class's name."""
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return report_url(station_file(operator.app, run_key(ti_key.run_id), ti_key.task_id))
+        return report_url(station_file(operator.app, key_of(ti_key), ti_key.task_id))
 
 
 class CommitLink(StationLink):
@@ -158,6 +157,12 @@ class RegionsLink(StationLink):
     name = "Regions"
 
 
+class LineLink(StationLink):
+    """Which delivery was waited for, and until when production is this one's."""
+
+    name = "Turn"
+
+
 class SweepLink(BaseOperatorLink):
     """What is out of traffic, what it has cost, and what was deleted."""
 
@@ -165,7 +170,7 @@ class SweepLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         region = str(getattr(operator, "region", ""))
-        return report_url(region_file(operator.app, run_key(ti_key.run_id), ti_key.task_id, region))
+        return report_url(region_file(operator.app, key_of(ti_key), ti_key.task_id, region))
 
 
 class LiveLink(StationLink):
@@ -188,6 +193,7 @@ ALL_LINKS = (
     CanaryGroupsLink(),
     TeardownLogLink(),
     RegionsLink(),
+    LineLink(),
     LiveLink(),
     SweepLink(),
 )

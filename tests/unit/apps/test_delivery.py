@@ -7,7 +7,7 @@ import json
 import pytest
 
 from include.apps import load_app
-from include.apps.delivery import Delivery, choose_canary_region, order_regions, run_key, word_if_live
+from include.apps.delivery import Delivery, choose_canary_region, flow_key, order_regions, run_key, word_if_live
 from include.errors import ConfigError, RefusedError
 
 PROD = load_app("api").prod
@@ -38,8 +38,19 @@ def test_run_key_is_safe_in_paths_and_tags(run_id: str, key: str) -> None:
     assert run_key(run_id) == key
 
 
+def test_runs_of_two_flows_never_share_a_key() -> None:
+    keys = [flow_key(dag_id, "scheduled__1") for dag_id in ("api_prod", "api_release_push", "api_rollback")]
+    assert keys == ["scheduled__1", "release_push-scheduled__1", "rollback-scheduled__1"]
+
+
 def test_delivery_survives_xcom() -> None:
     assert Delivery.from_xcom(json.loads(json.dumps(DELIVERY.to_xcom()))) == DELIVERY
+
+
+def test_delivery_from_before_it_knew_its_branch_is_read() -> None:
+    stored = DELIVERY.to_xcom()
+    del stored["branch"]
+    assert Delivery.from_xcom({**stored, "images": {"us-east-1": "ami-1"}}) == DELIVERY
 
 
 def test_delivery_of_another_version_is_not_guessed_at() -> None:

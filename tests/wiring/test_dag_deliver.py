@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-DAG_FILE = ROOT / "dags" / "api_prod.py"
+DAG_FILE = ROOT / "dags" / "deliver.py"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
         "canary.launch_canary",
         "canary.analyze_canary",
         "canary.stop_canary",
+        "claim_production",
         "gate_score",
         "order_regions",
         "push.claim_cluster",
@@ -51,6 +52,7 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
         "push.roll_back",
         "push.release_cluster",
         "finish",
+        "release_production",
     }
 
 
@@ -73,6 +75,7 @@ def test_nothing_is_pushed_without_gate_or_beside_a_canary(dag: Any) -> None:
 def test_clearing_the_gate_does_not_touch_the_canary(dag: Any) -> None:
     subset = dag.partial_subset("gate_score", include_downstream=True, include_upstream=False)
     assert "canary.launch_canary" not in subset.task_dict
+    assert {"claim_production", "release_production"} <= set(subset.task_dict), "production is this run's again"
     assert "push.push_red_black" in subset.task_dict
 
 

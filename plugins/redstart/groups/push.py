@@ -1,0 +1,47 @@
+"""The red/black push of an environment: a group of tasks for each of its regions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import TaskGroup, TriggerRule, task_group
+
+from include.apps import App
+from redstart.operators.environment_tests import RunEnvironmentTestsOperator
+from redstart.operators.lock import ClaimClusterOperator, ReleaseClusterOperator
+from redstart.operators.redblack import PushRedBlackOperator, WatchRedOperator
+from redstart.operators.rollback import RollBackPushOperator
+
+
+def push_regions(app: App, environment: str, then: Any) -> Any:
+    """The group `push`, mapped over the environment's regions; `then` comes when all of them are watched to the end."""
+
+    @task_group(group_id="push", tooltip="Replace the running version, one region after another")
+    def push(region: str) -> None:
+        of_region: dict[str, Any] = {"app": app.name, "environment": environment, "region": region}
+        of_region["map_index_template"] = "{{ region }}"
+        claim = ClaimClusterOperator(task_id="claim_cluster", **of_region).as_setup()
+        push_red_black = PushRedBlackOperator(task_id="push_red_black", **of_region)
+        watch_red = WatchRedOperator(task_id="watch_red", **of_region)
+        roll_back = RollBackPushOperator(task_id="roll_back", trigger_rule=TriggerRule.ONE_FAILED, **of_region)
+        release = ReleaseClusterOperator(task_id="release_cluster", **of_region).as_teardown(setups=claim)
+        claim >> push_red_black >> watch_red >> roll_back >> release
+        push_red_black >> roll_back
+        # Where nothing failed, roll_back is skipped, and does not speak for the region.
+        watch_red >> [release, then]
+
+    # Literal: what maps later is not there before its turn, and a lock would be freed only at the end of all regions.
+    return push.expand(region=list(app.environment(environment).region_names))
+
+
+def verify_in(app: App, environment: str) -> TaskGroup:
+    """The group named like the environment: the image is pushed there, and the application's own tests run on it."""
+    site = app.environment(environment)
+    with TaskGroup(environment, tooltip=f"{app.name}-{site.stack}: {', '.join(site.region_names)}") as group:
+        # Not none_failed: it would run where everything was skipped.
+        ended = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+        run_tests = RunEnvironmentTestsOperator(
+            task_id="run_tests", app=app.name, environment=environment, trigger_rule=ended
+        )
+        push_regions(app, environment, run_tests) >> run_tests
+    return group

@@ -1,0 +1,110 @@
+"""One delivery at a time goes into production: the lock of all regions together, from the canary to the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.apps import DeliverFlow
+from include.ledger import EVERY_REGION, Claim, Holder, LockedError, Place
+from redstart.operators import clock
+from redstart.operators.cluster import place_of, who_of
+from redstart.operators.lock import GRACE, LOOK_AGAIN
+from redstart.operators.station import StationOperator, key_of_run
+from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, what_hinders
+from redstart.ui.links import LineLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.apps.delivery import Delivery
+
+SLACK_SECONDS = 24 * 3600
+"""How long a delivery may stand still for a person before its lock runs out, besides soak and pushes."""
+
+
+class LineOperator(StationOperator):
+    """Works on the lock of all production regions together."""
+
+    operator_extra_links = (LineLink(),)
+    ui_color = "#e6f4ea"
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.application, EVERY_REGION)
+
+
+class ClaimProductionOperator(LineOperator):
+    """Wait until no other delivery is on its way into production, then take the way: a patch's canary and the weekly
+    push's would disturb one another, and each would be compared with what the other is about to replace.
+
+    Waiting holds no worker; the log says which run is awaited. A delivery that has waited while a newer commit came
+    to its branch lets that one pass: the run ends here, green, and names it.
+
+    **Retry and clear**: the way is this run's, however often it claims it.
+    """
+
+    def __init__(self, *, app: str, flow: str, **kwargs: Any) -> None:
+        super().__init__(app=app, **kwargs)
+        self.flow = flow
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        delivery, run, ledger = self.selected(context), key_of_run(context), self.ledger
+        turn = Turn(self.place.app, self.place.stack, self.place.region, run)
+        with self.told(context) as account:
+            if hindrance := what_hinders(ledger, turn, clock.now()):
+                return self.wait(account, turn, hindrance)
+            if newer := self.newer(context, delivery):
+                word = (
+                    f"superseded: {newer[:10]} came to {delivery.branch} while this one waited; its own run takes it."
+                )
+                account.add(word)
+                raise AirflowSkipException(word)
+            why = f"run {context['run_id']} of {context['dag_run'].dag_id} delivers {delivery.version}"
+            claim = Claim(run, Holder.PUSH, who_of(context), why, self.seconds(context))
+            try:
+                lease = ledger.claim(self.place, claim, clock.now())
+            except LockedError as error:  # somebody was quicker
+                return self.wait(account, turn, str(error))
+            account.note(f"production is this run's until {lease.until:%d %b %H:%M} UTC (token {lease.token})")
+        return {"schema": 1, "token": lease.token}
+
+    def seconds(self, context: Context) -> float:
+        """As long as all of it may take; it is freed at the delivery's end, however that comes."""
+        prod = self.application.prod
+        asked = context["params"].get("soak_seconds") or self.installation.soak_seconds() or prod.canary.soak_seconds
+        return float(int(asked) + len(prod.regions) * prod.push.timeout_seconds + SLACK_SECONDS)
+
+    def newer(self, context: Context, delivery: Delivery) -> str | None:
+        """The newer head of the delivery's branch; None where there is none, or where a person started the run."""
+        from redstart.operators.source import newer_head
+
+        flow = self.application.flows[self.flow]
+        if not isinstance(flow, DeliverFlow) or context["dag_run"].run_type == "manual":
+            return None
+        return newer_head(self.repository, flow, delivery)
+
+    def wait(self, account: Any, turn: Turn, hindrance: str) -> Any:
+        account.note(f"waiting: {hindrance}")
+        trigger = ClusterTurnTrigger.of(turn, clock.now() + LOOK_AGAIN)
+        return self.defer(trigger=trigger, method_name="look_again", timeout=LOOK_AGAIN + GRACE)
+
+    def look_again(self, context: Context, event: Any = None) -> Any:
+        """Where a wait comes back to: everything is looked at anew."""
+        del event
+        return self.execute(context)
+
+
+class ReleaseProductionOperator(LineOperator):
+    """Let the next delivery pass, however this one ended.
+
+    **Retry and clear**: what is free stays free; another run's way is left alone.
+    """
+
+    def deliver(self, context: Context) -> dict[str, Any]:
+        why = "the delivery is over"
+        freed = self.ledger.free(self.place, clock.now(), owner=key_of_run(context), who=who_of(context), why=why)
+        with self.told(context) as account:
+            account.note("the next delivery may pass" if freed else "the way was not this run's any more")
+        return {"schema": 1, "freed": freed is not None}
