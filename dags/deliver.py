@@ -6,7 +6,7 @@ from airflow.sdk import dag
 
 from include.apps import App, DeliverFlow
 from redstart.groups.build import build_image
-from redstart.groups.delivery import commit_or_clock, delivery_form
+from redstart.groups.delivery import add_form, commit_or_clock, delivery_form
 from redstart.groups.parsing import flows_of
 from redstart.groups.production import deliver_to_production
 from redstart.groups.push import verify_in
@@ -22,7 +22,6 @@ def make_dag(app: App, name: str, flow: DeliverFlow) -> None:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=app.paused,
-        params=delivery_form(app, flow),
         tags=["production", app.name],
     )
     def deliver() -> None:
@@ -32,7 +31,7 @@ def make_dag(app: App, name: str, flow: DeliverFlow) -> None:
             image >> stations
         deliver_to_production(app, name, stations or image)
 
-    deliver()
+    add_form(deliver(), delivery_form(app, flow))
 
 
 for one in flows_of(DeliverFlow):

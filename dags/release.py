@@ -8,6 +8,7 @@ from redstart.operators.candidate import SelectCandidateOperator
 from redstart.operators.merge import MergeReleaseOperator
 
 from include.apps import App, ReleaseFlow
+from redstart.groups.delivery import add_form
 from redstart.groups.parsing import flows_of
 from redstart.groups.production import deliver_to_production
 from redstart.groups.words import release_doc
@@ -21,7 +22,6 @@ def make_dag(app: App, name: str, flow: ReleaseFlow) -> None:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=app.paused,
-        params=release_form(app, flow),
         tags=["production", "delivery", app.name],
     )
     def release() -> None:
@@ -29,7 +29,7 @@ def make_dag(app: App, name: str, flow: ReleaseFlow) -> None:
         merge = MergeReleaseOperator(task_id="merge_release", app=app.name, flow=name) if flow.merge_into else None
         deliver_to_production(app, name, select_candidate, after=merge)
 
-    release()
+    add_form(release(), release_form(app, flow))
 
 
 for one in flows_of(ReleaseFlow):

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, task_group
 
 from include.apps import App
+from redstart.groups.delivery import add_form
 from redstart.groups.parsing import apps_with
 from redstart.groups.rollback import rollback_form
 from redstart.groups.words import ROLLBACK_DOC
@@ -23,7 +24,6 @@ def make_dag(app: App) -> None:
         max_active_runs=4,
         # Never paused: who needs it has no time to find that out.
         is_paused_upon_creation=False,
-        params=rollback_form(app),
         tags=["production", "on-call", app.name],
     )
     def rollback() -> None:
@@ -39,7 +39,7 @@ def make_dag(app: App) -> None:
         ended = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
         regions >> DescribeRollbackOperator(task_id="finish", app=app.name, trigger_rule=ended)
 
-    rollback()
+    add_form(rollback(), rollback_form(app))
 
 
 for one in apps_with("rollback"):

@@ -7,7 +7,7 @@ from redstart.operators.candidate import MarkCandidateOperator
 
 from include.apps import App, VerifyFlow
 from redstart.groups.build import build_image
-from redstart.groups.delivery import commit_or_clock, verify_form
+from redstart.groups.delivery import add_form, commit_or_clock, verify_form
 from redstart.groups.parsing import flows_of
 from redstart.groups.push import verify_in
 from redstart.groups.words import verify_doc
@@ -22,7 +22,6 @@ def make_dag(app: App, name: str, flow: VerifyFlow) -> None:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=app.paused,
-        params=verify_form(flow),
         tags=[name, app.name],
     )
     def verify() -> None:
@@ -34,7 +33,7 @@ def make_dag(app: App, name: str, flow: VerifyFlow) -> None:
         else:
             stations >> finish
 
-    verify()
+    add_form(verify(), verify_form(flow))
 
 
 for one in flows_of(VerifyFlow):

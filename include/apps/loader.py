@@ -15,15 +15,15 @@ from include.errors import ConfigError
 FOLDER = Path(__file__).parent
 
 
-def app_names(folder: Path = FOLDER) -> tuple[str, ...]:
+def app_names(folder: Path | None = None) -> tuple[str, ...]:
     """Applications that have a file, sorted; fragments such as `api.judge.toml` are not applications."""
-    return tuple(sorted(path.stem for path in folder.glob("*.toml") if "." not in path.stem))
+    return tuple(sorted(path.stem for path in (folder or FOLDER).glob("*.toml") if "." not in path.stem))
 
 
 @cache
-def load_app(name: str, folder: Path = FOLDER) -> App:
+def load_app(name: str, folder: Path | None = None) -> App:
     """The application `name`. ConfigError names the file, the key and the value that cannot be used."""
-    path = folder / f"{name}.toml"
+    path = (folder or FOLDER) / f"{name}.toml"
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -40,9 +40,9 @@ def load_app(name: str, folder: Path = FOLDER) -> App:
     return app
 
 
-def read_fragment(name: str, folder: Path = FOLDER) -> tuple[str, str]:
+def read_fragment(name: str, folder: Path | None = None) -> tuple[str, str]:
     """Text and path of a file beside the applications' (`api.judge.toml`); ConfigError when it is not there."""
-    path = folder / name
+    path = (folder or FOLDER) / name
     try:
         return path.read_text(encoding="utf-8"), str(path)
     except FileNotFoundError:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from include.canary.config import JudgeConfig
-from include.canary.verdict import MetricVerdict, Verdict
 from include.errors import ConfigError
+
+if TYPE_CHECKING:  # every DAG file loads this module, and the judge's settings take a sixth of a second
+    from include.canary.config import JudgeConfig
+    from include.canary.verdict import MetricVerdict, Verdict
 
 LOOKS_FORMAT = 1
 LookOutcome = Literal["go", "no-go", "cannot tell yet", "no answer"]

@@ -37,7 +37,25 @@ with tarfile.open(sys.argv[sys.argv.index("--out") + 1], "w:gz") as tar:
     tar.add("app.py", "opt/app/run")
 """
 TEST = "from app import VALUE\n\n\ndef test_value():\n    assert VALUE > 0\n"
-SOURCE = {"build.py": BUILD, "test_app.py": TEST, "app.py": "VALUE = 1\n"}
+FUNCTIONAL = """
+from app import VALUE
+
+
+def pytest_addoption(parser):
+    parser.addoption("--address")
+
+
+def test_environment(request):
+    assert request.config.getoption("--address").startswith("http://")
+    assert VALUE != 13, "it does not work there"
+"""
+SOURCE = {
+    "build.py": BUILD,
+    "tests/test_app.py": TEST,
+    "functional/conftest.py": FUNCTIONAL.partition("def test_")[0],
+    "functional/test_environment.py": FUNCTIONAL,
+    "app.py": "VALUE = 1\n",
+}
 CLUSTER = ("api", "main")
 
 
@@ -206,6 +224,9 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
         storage=tmp_path / "storage",
         ledger=fresh_ledger(database),
     )
+
+    for shop in world.workshops.values():
+        shop.now = world.now
 
     def fleet_of(self: Any, region: str, balancer: str = "api-main", *, fence: Callable[[], None] | None = None) -> Any:
         fleet = world.fleet(balancer, region)

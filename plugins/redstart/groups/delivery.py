@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
 
 from include.apps import App, DeliverFlow, VerifyFlow
 from redstart.triggers.git_head import GitHeadTrigger
@@ -51,6 +51,11 @@ def regions_field(app: App, chosen: Sequence[str], description: str) -> Param:
         title="Regions",
         description=description,
     )
+
+
+def add_form(dag: DAG, form: Mapping[str, Param]) -> None:
+    """Give the DAG its form once all its tasks are there: Airflow copies what a DAG has before into each of them."""
+    dag.params.update(form)
 
 
 def verify_form(flow: VerifyFlow) -> dict[str, Param]:

@@ -50,6 +50,18 @@ Where no earlier group is left, the version before is pushed again from its imag
 with the group to go to. A region that was not asked for is skipped (pink).
 """
 
+JANITOR_DOC = """What `{app}` needs no more is taken away, every hour, in every environment and region.
+
+| task | what it does |
+|---|---|
+| free_locks | locks whose run is over and did not free them; never a person's |
+| cluster.sweep | groups out of traffic when their time is over; canaries and baselines whose run is over |
+| sweep_images | images that nothing uses and no rollback or release may need; builders that no bake is at |
+
+Each task's button says what went, what stays, and why; what went is in the ledger too. *Trigger* with **Only look** to
+see what would go. A region that is locked, or does not answer, is left for the next time; the others are swept.
+"""
+
 
 def verify_doc(flow: VerifyFlow) -> str:
     """The page of a flow whose commits are verified."""

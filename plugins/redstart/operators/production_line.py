@@ -11,7 +11,7 @@ from include.ledger import EVERY_REGION, Claim, Holder, LockedError, Place
 from redstart.operators import clock
 from redstart.operators.cluster import place_of, who_of
 from redstart.operators.lock import GRACE, LOOK_AGAIN
-from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.station import LAUNCH_CANARY, StationOperator, key_of_run
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, what_hinders
 from redstart.ui.links import LineLink
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.apps.delivery import Delivery
+    from redstart.operators.drive import Account
 
+WAITED = "waited"
 SLACK_SECONDS = 24 * 3600
 """How long a delivery may stand still for a person before its lock runs out, besides soak and pushes."""
 
@@ -54,8 +56,8 @@ class ClaimProductionOperator(LineOperator):
         turn = Turn(self.place.app, self.place.stack, self.place.region, run)
         with self.told(context) as account:
             if hindrance := what_hinders(ledger, turn, clock.now()):
-                return self.wait(account, turn, hindrance)
-            if newer := self.newer(context, delivery):
+                return self.wait(context, account, turn, hindrance)
+            if has_waited(context) and (newer := self.newer(context, delivery)):
                 word = (
                     f"superseded: {newer[:10]} came to {delivery.branch} while this one waited; its own run takes it."
                 )
@@ -66,7 +68,7 @@ class ClaimProductionOperator(LineOperator):
             try:
                 lease = ledger.claim(self.place, claim, clock.now())
             except LockedError as error:  # somebody was quicker
-                return self.wait(account, turn, str(error))
+                return self.wait(context, account, turn, str(error))
             account.note(f"production is this run's until {lease.until:%d %b %H:%M} UTC (token {lease.token})")
         return {"schema": 1, "token": lease.token}
 
@@ -77,16 +79,20 @@ class ClaimProductionOperator(LineOperator):
         return float(int(asked) + len(prod.regions) * prod.push.timeout_seconds + SLACK_SECONDS)
 
     def newer(self, context: Context, delivery: Delivery) -> str | None:
-        """The newer head of the delivery's branch; None where there is none, or where a person started the run."""
+        """The newer head of the delivery's branch; None where there is none, a person started the run, or it has had
+        its canary: who clears its gate means this commit."""
         from redstart.operators.source import newer_head
 
         flow = self.application.flows[self.flow]
-        if not isinstance(flow, DeliverFlow) or context["dag_run"].run_type == "manual":
+        is_meant = context["dag_run"].run_type == "manual" or context["ti"].xcom_pull(task_ids=LAUNCH_CANARY)
+        if is_meant or not isinstance(flow, DeliverFlow):
             return None
         return newer_head(self.repository, flow, delivery)
 
-    def wait(self, account: Any, turn: Turn, hindrance: str) -> Any:
+    def wait(self, context: Context, account: Account, turn: Turn, hindrance: str) -> Any:
         account.note(f"waiting: {hindrance}")
+        if (store := context.get("task_state_store")) is not None:
+            store.set(WAITED, True)
         trigger = ClusterTurnTrigger.of(turn, clock.now() + LOOK_AGAIN)
         return self.defer(trigger=trigger, method_name="look_again", timeout=LOOK_AGAIN + GRACE)
 
@@ -94,6 +100,12 @@ class ClaimProductionOperator(LineOperator):
         """Where a wait comes back to: everything is looked at anew."""
         del event
         return self.execute(context)
+
+
+def has_waited(context: Context) -> bool:
+    """Whether this run stood in the queue: only then it may be superseded, else a busy branch would never arrive."""
+    store = context.get("task_state_store")
+    return store is not None and bool(store.get(WAITED))
 
 
 class ReleaseProductionOperator(LineOperator):

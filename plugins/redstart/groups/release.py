@@ -1,0 +1,44 @@
+"""What the form of the weekly push asks: the same for every application."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+from include.apps import App, ReleaseFlow
+from redstart.groups.delivery import regions_field, soak_field
+
+CANDIDATE = r"^([0-9a-f]{7,40}|[0-9]{8}\.[0-9]{6}-[0-9a-f]{7,})$"
+
+
+def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
+    """Why must be said; the rest is the newest candidate everywhere."""
+    return {
+        "candidate": Param(
+            None,
+            type=["null", "string"],
+            pattern=CANDIDATE,
+            title="Release candidate",
+            description="Its version, or 7 hex digits or more of its commit. Empty: the newest. "
+            f"Which there are: /redstart/candidates/{app.name}, or `./redstart candidates {app.name}`.",
+        ),
+        "reason": Param(
+            "",
+            type="string",
+            minLength=5,
+            maxLength=500,
+            title="Why",
+            description="Kept in the ledger, with your name.",
+        ),
+        "regions": regions_field(
+            app,
+            app.prod.region_names,
+            f"Pushed one after another, always in the order {', '.join(app.prod.region_names)}.",
+        ),
+        "soak_seconds": soak_field(app),
+        "without_patches": Param(
+            False,
+            type="boolean",
+            title="Push although production has commits that it lacks",
+            description="A patch that serves now, and that the candidate does not contain, is taken away from users.",
+        ),
+    }
