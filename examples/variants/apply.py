@@ -2,9 +2,10 @@
 
     python3 examples/variants/apply.py WORKTREE NAME NUMBER
 
-`good` is a harmless change, another one for each NUMBER; slow, errors, leak and heat get past the unit tests and show
-only under traffic, which is what canaries are for. A bad edit that is still in the tree is taken back first. Every
-commit adds a line to CHANGELOG.md, so no two trees are the same. Standard library only.
+`good` is a harmless change, another one for each NUMBER; slow, errors, leak and heat get past all tests and show only
+under traffic, which is what canaries are for; contract gets past the unit tests and fails the functional ones. A bad
+edit that is still in the tree is taken back first. Every commit adds a line to a file of its own below changes/, so no
+two trees are the same, and branches that both grow do not conflict over it. Standard library only.
 """
 
 from __future__ import annotations
@@ -114,6 +115,17 @@ BAD = {
         "Small batches hit the cache of ratings more often than large ones, since\n"
         "more pages have the same five titles.",
     ),
+    "contract": Bad(
+        (
+            (
+                f"{APP}/pages.py",
+                '% 60} min",\n        "genre": title["genre"],\n        "advisory"',
+                '% 60} min",\n        "advisory"',
+            ),
+        ),
+        "Say the genre on genre pages alone",
+        "The rows of a genre's own pages are all of it, and the head of a title has\nbecome long.",
+    ),
 }
 
 GOOD = (
@@ -200,7 +212,7 @@ def apply_variant(worktree: Path, name: str, number: int) -> str:
         for file, old, new in change.edits:
             _replace(worktree / file, old, new)
     key = f"API-{100 + number}"
-    _note(worktree / "CHANGELOG.md", f"- {key} {change.subject}\n")
+    _note(worktree / "changes" / f"{key}.md", f"- {key} {change.subject}\n")
     body = [change.body, *(f'Takes back "{subject}".' for subject in taken_back if subject != change.subject)]
     return "\n\n".join([f"{key} {change.subject}", *body]) + "\n"
 
@@ -232,7 +244,9 @@ def _turn(path: Path, change: Good) -> None:
 
 
 def _note(path: Path, line: str) -> None:
-    path.write_text(path.read_text("utf-8") + line, "utf-8")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
 
 
 def main(arguments: list[str]) -> int:

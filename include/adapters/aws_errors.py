@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -39,6 +40,8 @@ NOT_NOW = frozenset(
     }
 )  # fmt: skip
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"})
+QUOTA = re.compile(r"(LimitExceeded|QuotaExceeded)$")
+"""Throttling by the same ending (RequestLimitExceeded) is told before."""
 AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError)
 """Nobody answered, the reply was lost on its way, or the credentials could not be had just now."""
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
@@ -72,6 +75,8 @@ def translate(error: Exception, *, service: str, operation: str, region: str, su
         if code in DENIED:
             action = iam_action(service, error.operation_name)
             return AwsRefusedError(f"{place}: {code}: the role may not {action} (docs/aws.md): {text}", code=code)
+        if QUOTA.search(code):
+            return AwsRefusedError(f"{place}: {code}: free some, or ask AWS for a higher quota: {text}", code=code)
         return AwsRefusedError(f"{place}: {code}: {text}", code=code)
     if isinstance(error, AWAY):
         return RetryableError(f"{place}: no answer ({error})", next_delay_seconds=5.0)

@@ -139,6 +139,9 @@ class AwsFleet:
         self._groups.put_policy(name, policy, self._listener.balancer_arn(), self._target_group_arn(name))
         self.tag_group(name, {SCALING: policy.words})
 
+    def address(self) -> str:
+        return self._listener.address()
+
     def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
         return self._traffic.history(self._listener.balancer_arn(), self._now(), seconds)
 

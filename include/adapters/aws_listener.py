@@ -45,18 +45,7 @@ class AwsListener:
 
     def read(self) -> tuple[str, dict[str, int], list[dict[str, Any]]]:
         """Listener ARN, weight per target group ARN (0 = listed without traffic), and its default actions."""
-        listeners = list(
-            self._calls.pages(
-                "elbv2",
-                "describe_listeners",
-                "Listeners",
-                subject=self.load_balancer,
-                LoadBalancerArn=self.balancer_arn(),
-            )
-        )
-        if not listeners:
-            raise RefusedError(f"load balancer {self.load_balancer} in {self._calls.region} has no listener")
-        listener = min(listeners, key=lambda one: (one.get("Port", 0), one["ListenerArn"]))
+        listener = self._first()
         actions = list(listener.get("DefaultActions", ()))
         weights: dict[str, int] = {}
         for action in actions:
@@ -92,11 +81,35 @@ class AwsListener:
 
     def balancer_arn(self) -> str:
         if not self._balancer_arn:
-            found = self._calls.call(
-                "elbv2", "describe_load_balancers", subject=self.load_balancer, Names=[self.load_balancer]
-            )
-            self._balancer_arn = found["LoadBalancers"][0]["LoadBalancerArn"]
+            self._balancer_arn = self._balancer()["LoadBalancerArn"]
         return self._balancer_arn
+
+    def address(self) -> str:
+        """`http://<DNS name>:<port>`, as AWS says it now; https where the listener speaks TLS."""
+        listener = self._first()
+        scheme = "https" if listener.get("Protocol") in ("HTTPS", "TLS") else "http"
+        return f"{scheme}://{self._balancer()['DNSName']}:{listener['Port']}"
+
+    def _balancer(self) -> dict[str, Any]:
+        found = self._calls.call(
+            "elbv2", "describe_load_balancers", subject=self.load_balancer, Names=[self.load_balancer]
+        )
+        return dict(found["LoadBalancers"][0])
+
+    def _first(self) -> dict[str, Any]:
+        listeners = list(
+            self._calls.pages(
+                "elbv2",
+                "describe_listeners",
+                "Listeners",
+                subject=self.load_balancer,
+                LoadBalancerArn=self.balancer_arn(),
+            )
+        )
+        if not listeners:
+            raise RefusedError(f"load balancer {self.load_balancer} in {self._calls.region} has no listener")
+        first: dict[str, Any] = min(listeners, key=lambda one: (one.get("Port", 0), one["ListenerArn"]))
+        return first
 
     def _forward(self, weights: Mapping[str, int], actions: list[dict[str, Any]]) -> dict[str, Any]:
         config: dict[str, Any] = {

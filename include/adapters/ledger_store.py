@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Select, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Select, select, update
 
 from include.adapters.ledger_engine import ledger_engine, transaction
+from include.adapters.ledger_nudges import SqlNudges
 from include.adapters.ledger_rows import (
     at_place,
     event_row,
@@ -21,7 +21,7 @@ from include.adapters.ledger_rows import (
     read_lease,
 )
 from include.adapters.ledger_schema import check_revision
-from include.adapters.ledger_tables import events, holds, locks, outbox
+from include.adapters.ledger_tables import events, holds, insert_into, locks, outbox
 from include.errors import RefusedError
 from include.ledger import Claim, Event, Hold, Kind, Lease, Place, Recorded
 from include.ledger.folds import topics_of
@@ -30,8 +30,9 @@ from include.ledger.locks import check_lease, decide_claim, renewed
 FREE = dict.fromkeys(("owner", "holder", "who", "why", "since", "until"))
 
 
-class SqlLedger:
-    """A `Ledger` in SQLite or PostgreSQL. ConfigError where its tables are not of this code's revision."""
+class SqlLedger(SqlNudges):
+    """A `Ledger`, and its `Nudges`, in SQLite or PostgreSQL. ConfigError where its tables are not of this code's
+    revision."""
 
     def __init__(self, database: str | URL | Engine) -> None:
         self.engine = database if isinstance(database, Engine) else ledger_engine(database)
@@ -44,6 +45,18 @@ class SqlLedger:
     def record(self, event: Event) -> bool:
         with transaction(self.engine) as connection:
             return _record(connection, event)
+
+    def record_first(self, first: Event, others: Sequence[Event] = ()) -> bool:
+        with transaction(self.engine) as connection:
+            if not _keep(connection, first):
+                return False
+            for event in others:
+                _keep(connection, event)
+            return True
+
+    def find(self, key: str) -> Recorded | None:
+        found = self._read(select(events).where(events.c.key == key, _are(Kind)))
+        return found[0] if found else None
 
     def events(
         self,
@@ -106,7 +119,7 @@ class SqlLedger:
         with transaction(self.engine) as connection:
             row = hold_row(hold)
             connection.execute(
-                _insert(connection, holds)
+                insert_into(connection, holds)
                 .values(row)
                 .on_conflict_do_update(index_elements=list(place_row(hold.place)), set_=row)
             )
@@ -148,16 +161,19 @@ def _are(kinds: Iterable[Kind]) -> ColumnElement[bool]:
     return events.c.kind.in_([kind.value for kind in kinds])
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-
-
 def _record(connection: Connection, event: Event) -> bool:
+    is_new = _keep(connection, event)
+    if not is_new:
+        _refuse_another_fact(connection, event)
+    return is_new
+
+
+def _keep(connection: Connection, event: Event) -> bool:
+    """False where the key is kept already, by whatever fact."""
     row = event_row(event)
-    wish = _insert(connection, events).values(row).on_conflict_do_nothing(index_elements=["key"])
+    wish = insert_into(connection, events).values(row).on_conflict_do_nothing(index_elements=["key"])
     number = connection.execute(wish.returning(events.c.number)).scalar()
     if number is None:
-        _refuse_another_fact(connection, event)
         return False
     for topic in sorted(topics_of(event)):
         connection.execute(outbox.insert().values(topic=topic, number=number))
@@ -178,7 +194,7 @@ def _refuse_another_fact(connection: Connection, event: Event) -> None:
 def _lock(connection: Connection, place: Place) -> tuple[Lease | None, int]:
     """The place's lease and its greatest token, until the transaction ends nobody else's to change."""
     first = {**place_row(place), "token": 0}
-    connection.execute(_insert(connection, locks).values(first).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, locks).values(first).on_conflict_do_nothing())
     wish = select(locks).where(at_place(locks, place)).with_for_update()  # SQLite: the transaction has the write lock
     row = connection.execute(wish).mappings().one()
     return read_lease(row), row["token"]

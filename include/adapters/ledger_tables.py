@@ -8,6 +8,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Connection,
     DateTime,
     Dialect,
     ForeignKey,
@@ -19,9 +20,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what this code reads and writes."""
 VERSION_TABLE = "ledger_version"
 
@@ -117,3 +119,18 @@ outbox = Table(
     Column("number", Number, ForeignKey(events.c.number), primary_key=True),
     Column("told", UtcMoment),
 )
+
+nudges = Table(
+    "ledger_nudges",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("branch", Text, primary_key=True),
+    Column("number", Number, nullable=False),
+    Column("commit", Text, nullable=False),
+    Column("at", UtcMoment, nullable=False),
+)
+
+
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what is done where the row is there already; in the connection's dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -85,4 +85,4 @@ def word_if_live(live_trees: Mapping[str, str | None], tree: str, commit: str) -
     """Why there is nothing to deliver, or None. `live_trees`: region -> content that takes traffic (None = other)."""
     if not live_trees or any(found != tree for found in live_trees.values()):
         return None
-    return f"Nothing new: what {commit[:10]} contains already serves in {', '.join(live_trees)}."
+    return f"Already live: what {commit[:10]} contains already serves in {', '.join(live_trees)}."

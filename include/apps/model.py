@@ -37,12 +37,19 @@ class Build(Section):
 
 
 class Bake(Section):
-    """From which image, on which machine, and with which accounts the result is shared."""
+    """From which image, on which machine, and with which accounts the result is shared.
+
+    A builder that has not switched itself off `timeout_seconds` after its launch is ended; the copies may take twice
+    as long again. An image that nothing uses or may need is deleted when it is older than `image_days` and not among
+    the newest `keep_images` commits.
+    """
 
     base_image: str
     builder_type: str
     share_accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = ()
     timeout_seconds: Seconds = 1200
+    keep_images: int = Field(10, ge=1)
+    image_days: float = Field(14, gt=0)
 
 
 class Region(Section):

@@ -12,6 +12,7 @@ from include.errors import RefusedError
 from include.fleet.tags import APP, BASE_IMAGE, BRANCH, BUILD, COMMIT, TREE, VERSION
 
 USER_DATA_LIMIT_BYTES = 16 * 1024
+TAG_CHARACTERS = 256
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ImageRecipe:
-    """Where an image comes from; `tree` is the commit's git tree, `build` the run that built the artifact."""
+    """Where an image comes from; `tree` is the commit's git tree, `build` the address of the run that had it made."""
 
     app: str
     version: str
@@ -53,7 +54,7 @@ class ImageRecipe:
     @property
     def tags(self) -> dict[str, str]:
         more = {TREE: self.tree, BRANCH: self.branch, BASE_IMAGE: self.base_image_id, BUILD: self.build}
-        return {**self.identity, **{key: value for key, value in more.items() if value}}
+        return {**self.identity, **{key: value[:TAG_CHARACTERS] for key, value in more.items() if value}}
 
     @property
     def document(self) -> dict[str, str]:

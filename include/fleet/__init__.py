@@ -1,7 +1,9 @@
 """What runs: images, groups and clusters as values, and the port through which they are seen and changed."""
 
+from include.fleet.fate import Fate
 from include.fleet.port import Fleet, ImageWorkshop
 from include.fleet.values import (
+    Builder,
     BuilderSpec,
     Capacity,
     ClusterRef,
@@ -15,10 +17,12 @@ from include.fleet.values import (
 )
 
 __all__ = [
+    "Builder",
     "BuilderSpec",
     "Capacity",
     "ClusterRef",
     "ClusterView",
+    "Fate",
     "Fleet",
     "Group",
     "GroupSpec",

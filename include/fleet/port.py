@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from include.fleet.values import (
+    Builder,
     BuilderSpec,
     Capacity,
     ClusterRef,
@@ -54,6 +55,9 @@ class Fleet(Protocol):
     def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
         """The group's only policy of ours, then noted on it; its target group must be attached to the listener."""
 
+    def address(self) -> str:
+        """Base URL at which clients reach whatever the listener forwards to: `http://<name>:<port>`."""
+
     def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
         """What the cluster's listener has served in the last `seconds`, in one read."""
 
@@ -75,16 +79,29 @@ class ImageWorkshop(Protocol):
     def launch_builder(self, spec: BuilderSpec) -> str:
         """The id of the (new or adopted) builder instance."""
 
-    def builder_state(self, name: str) -> str:
-        """pending, running, stopping, stopped, terminated or missing."""
+    def view_builder(self, name: str) -> Builder:
+        """The builder named `name`; one that is there before one that is gone."""
+
+    def view_console(self, name: str) -> str:
+        """The last lines that the builder wrote to its console, as far as the cloud has kept them; "" for none."""
+
+    def find_builders(self, app: str) -> list[Builder]:
+        """The application's builders that are there, one a name (of several the youngest), oldest first."""
 
     def create_image(self, builder: str, name: str, tags: Mapping[str, str]) -> Image:
-        """Image of the stopped builder named `builder`; an image of that name that carries `tags` is adopted."""
+        """Image of the stopped builder named `builder`; an image of that name and of the same code is adopted.
+
+        The same code: the tags of `IDENTITY` are the same. The others may differ: who came first has named itself.
+        """
 
     def copy_image(self, source_region: str, image: Image) -> Image:
         """A copy of `image` in this region, with its name and tags; an existing copy is adopted."""
 
-    def share_image(self, image_id: str, account_ids: Sequence[str]) -> None: ...
+    def share_image(self, image_id: str, account_ids: Sequence[str]) -> None:
+        """Let these accounts launch the image, and copy it (which takes its snapshots)."""
 
     def end_builder(self, name: str) -> None:
         """Terminate the builder named `name` if it is there."""
+
+    def delete_image(self, image_id: str) -> None:
+        """Deregister the image and delete its snapshots; one that is gone already is as good as deleted."""

@@ -49,6 +49,9 @@ TREE: Final = "redstart:tree"
 BRANCH: Final = "redstart:branch"
 BASE_IMAGE: Final = "redstart:base-image"
 BUILD: Final = "redstart:build"
+"""On an image: the address of the Airflow run that had it made."""
+IDENTITY: Final = (APP, COMMIT, VERSION)
+"""Which code is in an image: two that agree in these are the same, whoever made them."""
 
 MAIN: Final = "main"
 CANARY: Final = "canary"

@@ -22,13 +22,14 @@ class ClusterRef:
 
 @dataclass(frozen=True)
 class Image:
-    """An AMI. `state` is AWS's word: pending, available, failed, deregistered."""
+    """An AMI. `state` is AWS's word: pending, available, failed, deregistered; `size_gib` that of its disks."""
 
     image_id: str
     name: str
     state: str
     created_at: datetime
     tags: Mapping[str, str] = field(default_factory=dict)
+    size_gib: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,3 +193,23 @@ class BuilderSpec:
     instance_type: str
     user_data: str
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A builder as AWS sees it: pending, running, stopping, stopped, terminated, or missing.
+
+    `since` is its launch (None: missing, or not told); `reason` is AWS's for its last change of state.
+    """
+
+    name: str
+    state: str
+    since: datetime | None = None
+    instance_id: str = ""
+    instance_type: str = ""
+    reason: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is anything but gone."""
+        return self.state not in ("missing", "terminated")

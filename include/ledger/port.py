@@ -22,6 +22,13 @@ class Ledger(Protocol):
         RefusedError where the key is that of an event of another kind or place.
         """
 
+    def record_first(self, first: Event, others: Sequence[Event] = ()) -> bool:
+        """Keep `first`, and those of the others whose key is not kept yet; False, and nothing is kept, where
+        `first`'s key is, whatever fact it is that of."""
+
+    def find(self, key: str) -> Recorded | None:
+        """The fact that is kept under the key."""
+
     def events(
         self,
         *,

@@ -24,6 +24,7 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 
 from include.localcloud import actions
+from include.localcloud.addresses import balancer_hosts
 from include.localcloud.moto_library import made_backends, replace_backend
 from include.localcloud.routing import Place, RouterSpec
 from include.localcloud.seams import ListenerSpec, TargetHealth
@@ -31,7 +32,6 @@ from include.localcloud.stage import current
 from include.localcloud.targets import Targets, group_spec, status_of
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
-ROUTER_HOST = 10
 LINGER_SECONDS = 30.0  # a group that left its last listener may still have requests under way
 MOST_TAGS = 50
 
@@ -59,8 +59,13 @@ class BalancingBackend(ELBv2Backend):
         balancer = super().create_load_balancer(name, security_groups, subnet_ids, *a, **k)
         network = IPv4Network(self.ec2_backend.get_vpc(balancer.vpc_id).cidr_block)
         if network.subnet_of(LOOPBACK):
-            balancer.dns_name = str(network[ROUTER_HOST])
+            balancer.dns_name = self._free_address(network)
         return balancer
+
+    def _free_address(self, network: IPv4Network) -> str:
+        taken = {balancer.dns_name for balancer in self.load_balancers.values()}
+        free = (address for host in balancer_hosts() if (address := str(network[host])) not in taken)
+        return next(free)
 
     def create_listener(self, load_balancer_arn: str, protocol: str, port: str, *a: Any, **k: Any) -> Any:
         balancer = self.load_balancers.get(load_balancer_arn)

@@ -2,7 +2,8 @@
 
 Mended gaps of moto 5.2.5 (amis.py): images are `available` at once; duplicate names are accepted; copy_image
 ignores CopyImageTags, TagSpecifications, ClientToken and where the copy came from; register_image ignores
-TagSpecifications; LaunchPermission is stored, but another account sees nothing; any image boots.
+TagSpecifications; deregister_image ignores DeleteAssociatedSnapshots; LaunchPermission is stored, but another account
+sees nothing; any image boots.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class ImagesBackend(AmiBackend):
     account_id: str
     region_name: str
     amis: dict[str, Any]
+    snapshots: dict[str, Any]
     deleted_amis: list[str]
 
     def create_image(
@@ -83,6 +85,7 @@ class ImagesBackend(AmiBackend):
         own_tags = {tag["key"]: tag["value"] for tag in source.get_tags()} if copies_tags else {}
         own_tags = {key: value for key, value in own_tags.items() if not key.startswith("aws:")}
         self._begin(image, source.content_id, {**own_tags, **tags_for("image", tag_specifications)})
+        image.ebs_snapshot.add_tags(tags_for("snapshot", tag_specifications))
         image.source_image_id, image.source_image_region = source_image_id, source_region
         if client_token:
             self._copies()[client_token] = image.id
@@ -128,6 +131,12 @@ class ImagesBackend(AmiBackend):
             accounts = {self.account_id if owner == "self" else owner for owner in owners}
             images = [image for image in images if image.owner_id in accounts or image.owner_alias in accounts]
         return generic_filter(filters or {}, images)
+
+    def deregister_image(self, ami_id: str, *, deletes_snapshots: bool = False) -> None:
+        snapshot = self.amis[ami_id].ebs_snapshot.id if ami_id in self.amis else None
+        super().deregister_image(ami_id)
+        if deletes_snapshots and snapshot in self.snapshots:
+            self.delete_snapshot(snapshot)
 
     def modify_image_attribute(self, ami_id: str, *permissions: Any, **more: Any) -> None:
         if ami_id not in self.amis and self.describe_images(ami_ids=[ami_id]):
@@ -212,6 +221,12 @@ class ImagesResponse(AmisResponse):
             client_token=self._get_param("ClientToken", ""),
         )
         return ActionResult({"ImageId": image.id})
+
+    def deregister_image(self) -> ActionResult:
+        self.error_on_dryrun()
+        deletes = bool(self._get_bool_param("DeleteAssociatedSnapshots", False))
+        self.ec2_backend.deregister_image(self._get_param("ImageId"), deletes_snapshots=deletes)
+        return ActionResult({"Return": True})
 
     def register_image(self) -> ActionResult:
         self.error_on_dryrun()

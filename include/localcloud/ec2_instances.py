@@ -1,7 +1,8 @@
 """EC2's instances: their states follow machines, and only images that may boot do.
 
 Mended gaps of moto 5.2.5 (instances.py): instances run at once and never stop by themselves; ClientToken is
-ignored; any image id boots; MaxCount is ignored; terminating tells Auto Scaling and ELB at once.
+ignored; any image id boots; MaxCount is ignored; every console shows one sample; terminating tells Auto Scaling and ELB
+at once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from include.localcloud.stage import current
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 KEPT_SECONDS = 3600.0  # AWS shows terminated instances for about an hour
+CONSOLE_CHARACTERS = 32 * 1024  # AWS keeps 64 KB
 ADDRESS_REST_SECONDS = 60.0  # before another instance gets the address
 SELF = StateReason("Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown")
 USER = StateReason("Client.UserInitiatedShutdown: User initiated shutdown", "Client.UserInitiatedShutdown")
@@ -206,6 +208,13 @@ class InstancesResponse(InstanceResponse):
             return answer.result
 
         return ActionResult(self.ec2_backend.run_once(token, wish, run))
+
+    def get_console_output(self) -> ActionResult:
+        """What its machine printed; moto has the same sample for all."""
+        instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        text = current().machines.console(instance.id)
+        output = base64.b64encode(text[-CONSOLE_CHARACTERS:].encode()).decode()
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utc(current().clock.now()), "Output": output})
 
     def terminate_instances(self) -> ActionResult:
         """Auto Scaling and ELB see it by themselves; moto would replace a member before its machine is gone."""

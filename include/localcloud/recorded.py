@@ -89,6 +89,9 @@ class RecordMachines:
         self._snapshots += 1
         return f"content-of-{instance_id}-{self._snapshots}"
 
+    def console(self, instance_id: str) -> str:
+        return f"{instance_id} says nothing of itself\n" if instance_id in self._records else ""
+
     def close(self) -> None:
         """Also the reset between tests: no machine, no lever is left."""
         self._records.clear()

@@ -52,6 +52,9 @@ class Machines(Protocol):
     def snapshot(self, instance_id: str) -> str:
         """Keep the machine's disk as image content and return its content id; works without any build folder."""
 
+    def console(self, instance_id: str) -> str:
+        """What the machine printed last; empty for one that is unknown."""
+
     def close(self) -> None:
         """End every machine; return when all processes are gone."""
 

@@ -1,17 +1,23 @@
-"""What is swept up: black groups past their time to live or beyond those to keep, and what failed pushes left."""
+"""What is swept up in a cluster: black groups past their time or beyond those to keep, what failed pushes left, and
+canaries and baselines that nobody looks after any more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.fleet import ClusterView, Group
-from include.fleet.tags import BLACK_SINCE
+from include.fleet import ClusterView, Fate, Group
+from include.fleet.fate import hours_since, span
+from include.fleet.tags import BASELINE, BLACK_SINCE, CANARY, ROLE, RUN, SOAK_END
 from include.redblack.goal import JanitorGoal
 from include.redblack.health import missing_health
 from include.redblack.look import Look
 from include.redblack.roles import enabled_groups, is_black, is_left_over, main_groups
 from include.redblack.steps import DeleteGroup, Done, RetireOlder, Step
+
+GRACE_SECONDS = 3600.0
+"""How long after its end a soak's pair is left to its own run."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +38,71 @@ def black_groups(view: ClusterView, black_seconds: float, now: datetime) -> list
     return sorted(found, key=lambda one: (one.until, one.name))
 
 
-def next_janitor_step(look: Look, goal: JanitorGoal) -> Step:
-    """The next group to delete, or Done. Nothing goes while who serves is not as healthy as it should be: what is out
-    of traffic may be needed soon."""
-    view = look.view
-    black = black_groups(view, goal.black_seconds, look.now)
+def black_fates(view: ClusterView, goal: JanitorGoal, now: datetime) -> list[Fate]:
+    """Of all that is out of traffic, those that go first. Nothing goes while who serves is not as healthy as it should
+    be: what is out of traffic may be needed soon."""
+    black = black_groups(view, goal.black_seconds, now)
     newest = sorted(black, key=lambda one: (one.since, one.name), reverse=True)
     kept = {one.name for one in newest[: goal.keep_black]}
-    due = [one.name for one in black if one.until <= look.now or one.name not in kept]
-    left_over = [group.name for group in main_groups(view) if is_left_over(group)]
-    due += left_over
-    if not due:
-        return Done(f"nothing to delete in {view.cluster.region}")
-    if trouble := _trouble(view):
-        return Done(f"{', '.join(due)} kept in {view.cluster.region} for now: {trouble}")
-    name = due[0]
-    return DeleteGroup(name) if name in left_over else RetireOlder(name)
+    trouble = _trouble(view)
+    fates = [_black_fate(one, one.name in kept, goal.black_seconds, now, trouble) for one in black]
+    for group in main_groups(view):
+        if is_left_over(group):
+            why = f"for now: {trouble}" if trouble else "left over by a push that is over"
+            fates.append(Fate("group", group.name, not trouble, why, _spent(group, group.created_at, now)))
+    return sorted(fates, key=lambda fate: not fate.goes)
+
+
+def next_janitor_step(look: Look, goal: JanitorGoal) -> Step:
+    """The next group to delete, or Done."""
+    view, left_over = look.view, {group.name for group in main_groups(look.view) if is_left_over(group)}
+    fates = black_fates(view, goal, look.now)
+    going = [fate.name for fate in fates if fate.goes]
+    if going:
+        return DeleteGroup(going[0]) if going[0] in left_over else RetireOlder(going[0])
+    waiting = [fate.name for fate in fates if fate.why.startswith("for now")]
+    if waiting:
+        return Done(f"{', '.join(waiting)} kept in {view.cluster.region} for now: {_trouble(view)}")
+    return Done(f"nothing to delete in {view.cluster.region}")
+
+
+def pair_fates(view: ClusterView, over: Mapping[str, str], launch_seconds: float, now: datetime) -> list[Fate]:
+    """Of every canary and baseline. `over`: how the runs ended that are not under way any more; a pair whose run is not
+    among them is its run's, however old it is."""
+    pairs = [group for group in view.groups if group.tags.get(ROLE) in (CANARY, BASELINE)]
+    return [_pair_fate(group, pairs, over, launch_seconds, now) for group in pairs if not group.is_deleting]
+
+
+def runs_of_pairs(view: ClusterView) -> set[str]:
+    """Whose canaries and baselines are there."""
+    return {group.tags.get(RUN, "") for group in view.groups if group.tags.get(ROLE) in (CANARY, BASELINE)}
+
+
+def _pair_fate(group: Group, pairs: list[Group], over: Mapping[str, str], launch_seconds: float, now: datetime) -> Fate:
+    kind, run = str(group.tags[ROLE]), group.tags.get(RUN, "")
+    ends = [one.tags[SOAK_END] for one in pairs if one.tags.get(RUN) == run and one.tags.get(SOAK_END)]
+    soak_end = max(map(datetime.fromisoformat, ends), default=None)
+    due = soak_end or group.created_at + timedelta(seconds=launch_seconds)
+    what = "its soak ended" if soak_end else "it was launched, and its soak never began"
+    age = span(now - (soak_end or group.created_at))
+    if run not in over:
+        return Fate(kind, group.name, False, f"its run {run} is under way")
+    if now < due + timedelta(seconds=GRACE_SECONDS):
+        return Fate(kind, group.name, False, f"its run {run} is over ({over[run]}), but not for long")
+    why = f"{what} {age} ago, and its run {run} is over ({over[run]})"
+    return Fate(kind, group.name, True, why, _spent(group, due, now))
+
+
+def _black_fate(black: BlackGroup, is_kept: bool, black_seconds: float, now: datetime, trouble: str) -> Fate:
+    age = span(now - black.since)
+    if is_kept and now < black.until:
+        why = f"out of traffic for {age}, kept for a rollback until {black.until:%d %b %H:%M} UTC"
+        return Fate("black group", black.name, False, why, black.instance_hours)
+    if trouble:
+        return Fate("black group", black.name, False, f"for now: {trouble}", black.instance_hours)
+    limit = span(timedelta(seconds=black_seconds))
+    why = f"out of traffic for {age}, {limit} are kept" if now >= black.until else "a newer one is kept"
+    return Fate("black group", black.name, True, why, black.instance_hours)
 
 
 def _trouble(view: ClusterView) -> str:
@@ -55,6 +110,10 @@ def _trouble(view: ClusterView) -> str:
     if not serving:
         return "nothing serves"
     return next((one for group in serving for one in missing_health(group)), "")
+
+
+def _spent(group: Group, since: datetime, now: datetime) -> float:
+    return len(group.instances) * hours_since(since, now)
 
 
 def _cost(group: Group, black_seconds: float, now: datetime) -> BlackGroup:
@@ -66,6 +125,6 @@ def _cost(group: Group, black_seconds: float, now: datetime) -> BlackGroup:
         since,
         until,
         count,
-        count * max((now - since).total_seconds(), 0) / 3600,
+        count * hours_since(since, now),
         count * max((until - now).total_seconds(), 0) / 3600,
     )

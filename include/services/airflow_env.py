@@ -26,6 +26,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         **_pace(),
         **_quiet(),
         **connections(settings),
+        "AIRFLOW_CONN_REDSTART_WEBHOOK": _webhook(settings),
         "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret(home / "jwt_secret"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,oncall:op,viewer:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(home)),
@@ -102,6 +103,7 @@ def connections(settings: Settings) -> dict[str, str]:
         "AIRFLOW_CONN_REDSTART_AWS_TEST": json.dumps(test),
         "AIRFLOW_CONN_REDSTART_LEDGER": json.dumps(connection_of(settings.ledger_url)),
         "AIRFLOW_CONN_REDSTART_GIT": json.dumps({"conn_type": "generic", "host": str(settings.git_root)}),
+        **_jira(settings),
         "AIRFLOW_VAR_REDSTART_STORAGE": f"file://{settings.storage}",
         "AIRFLOW_VAR_REDSTART_SOAK_SECONDS": str(settings.soak_seconds),
         "AIRFLOW_VAR_REDSTART_LOOK_SECONDS": str(settings.look_every_seconds),
@@ -111,6 +113,25 @@ def connections(settings: Settings) -> dict[str, str]:
         "AWS_ENDPOINT_URL": settings.cloud_url,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def _webhook(settings: Settings) -> str:
+    """The secret by which the git host signs its word of a push; it stays the same from start to start."""
+    return json.dumps({"conn_type": "generic", "password": _kept_secret(settings.home / "secrets" / "webhook")})
+
+
+def _jira(settings: Settings) -> dict[str, str]:
+    """Nothing where no Jira is named: conflicts are then only told in Airflow and in the ledger."""
+    if not settings.jira_url:
+        return {}
+    jira = {
+        "conn_type": "http",
+        "host": settings.jira_url,
+        "login": settings.jira_user,
+        "password": settings.jira_token,
+        "extra": {"project": settings.jira_project},
+    }
+    return {"AIRFLOW_CONN_REDSTART_JIRA": json.dumps(jira)}
 
 
 def _kept_secret(path: Path) -> str:

@@ -26,10 +26,10 @@ from include.localcloud.metadata import MetadataService
 from include.localcloud.server import Server
 from include.localcloud.speeds import Speeds
 from include.localcloud.world import World
-from include.services.network_seed import network_octet
+from include.services.network_seed import admin_address
 from include.services.settings import PROD_ACCOUNT, REGIONS, TEST_ACCOUNT, Settings
 
-ADMIN_HOST, ADMIN_PORT = 11, 9901
+ADMIN_PORT = 9901
 
 
 class LocalCloud:
@@ -62,7 +62,7 @@ class LocalCloud:
         self.world.close()
 
     def _admin_address(self, account: str, region: str) -> tuple[str, int]:
-        return f"127.{network_octet(self._settings, account, region)}.0.{ADMIN_HOST}", ADMIN_PORT
+        return admin_address(self._settings, account, region), ADMIN_PORT
 
 
 class _Gate:

@@ -1,173 +1,95 @@
-"""Makes the local cloud's world, by the product's own means: network, repository, a first version that serves.
+"""Makes the local cloud's world: networks, load balancers, repositories, and a first version of `api` that serves.
 
-Idempotent: what is there is left alone. Run by the stack between the local cloud and its traffic.
+    python -m include.services.seed
+
+Idempotent: what is there is left alone. Run by the stack between the local cloud and its traffic. The other
+applications are there but for a first version: `./redstart seed APP` makes that (see docs/settings.md).
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from examples.create_repository import create_repository
-from include.adapters.artifact_store import Artifact as StoredArtifact
-from include.adapters.artifact_store import ArtifactStore, bucket_name
-from include.adapters.aws_fleet import AwsFleet
-from include.adapters.aws_images import AwsImages
-from include.adapters.build_process import run_command, sha256_of
-from include.adapters.builder_report import BuilderReport
 from include.adapters.git_repository import GitRepository
 from include.adapters.ledger_store import SqlLedger
-from include.apps import App, load_app
-from include.bake import Artifact, BakeGoal, ImageRecipe, builder_script, drive_bake
-from include.errors import RedstartError
-from include.fleet import ClusterRef
-from include.ledger import Claim, Holder, Ledger, Place
-from include.redblack import Build, GroupTemplate, Need, PushGoal, SizeBounds, drive_push
-from include.redblack.ledger_journal import LedgerJournal
+from include.apps import App, DeliverFlow, ReleaseFlow, load_app
+from include.errors import ConfigError, RedstartError
+from include.services.first_version import FirstVersion, clients
 from include.services.market_seed import seed_markets
-from include.services.network_seed import seed_network
-from include.services.settings import PROJECT, TEST_ACCOUNT, Settings
-
-RUN = "seed"
-Clients = Callable[[str, str], Any]
-
-
-@cache
-def _session(account: str | None, url: str) -> boto3.Session:
-    if account is None:
-        return boto3.Session("local", "local")
-    sts = boto3.Session("local", "local").client("sts", "us-east-1", endpoint_url=url)
-    role = f"arn:aws:iam::{account}:role/redstart"
-    keys = sts.assume_role(RoleArn=role, RoleSessionName=RUN)["Credentials"]
-    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-
-
-def clients(settings: Settings, account: str | None = None) -> Clients:
-    """(service, region) -> boto3 client of the local cloud; `account` is reached by its role."""
-    config = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5, read_timeout=60)
-
-    @cache
-    def make(service: str, region: str) -> Any:
-        session = _session(account, settings.cloud_url)
-        return session.client(service, region, endpoint_url=settings.cloud_url, config=config)
-
-    return make
-
-
-def build_first_artifact(app: App, repository: GitRepository, commit: str, store: ArtifactStore) -> StoredArtifact:
-    """The commit's artifact by the application's own command, or the one that was stored before."""
-    if found := store.find(app.name, commit):
-        return found
-    with tempfile.TemporaryDirectory(prefix="redstart-seed-") as scratch:
-        source, output = Path(scratch, "source"), Path(scratch, "artifact")
-        repository.export(commit, source)
-        words = [word.replace("{artifact}", str(output)) for word in app.build.command]
-        run_command(
-            words,
-            source,
-            Path(scratch, "log"),
-            timeout_seconds=app.build.build_timeout_seconds,
-            environment=repository.commit_info(commit).build_environment,
-        )
-        return store.put(app.name, commit, output, sha256_of(output))
-
-
-def bake_first_image(app: App, repository: GitRepository, make: Clients) -> tuple[ImageRecipe, dict[str, str]]:
-    """Recipe and image id per region of the prod branch's head."""
-    regions, home = app.prod.region_names, app.prod.region_names[0]
-    commit = repository.head(app.source.prod_branch)
-    info = repository.commit_info(commit)
-    store = ArtifactStore(make("s3", home), bucket_name(app.prod.account, home))
-    stored = build_first_artifact(app, repository, commit, store)
-    workshops = {region: AwsImages(region, partial(_turned, make, region)) for region in regions}
-    base = workshops[home].find_base_image(app.bake.base_image)
-    recipe = ImageRecipe(app.name, info.version, commit, info.tree, app.source.prod_branch, base.image_id, RUN)
-    script = builder_script(
-        recipe, Artifact(store.get_url(stored.key), stored.sha256), store.put_url(recipe.report_key)
-    )
-    goal = BakeGoal(recipe, home, regions, script, app.bake.builder_type, app.bake.share_accounts)
-    end = last_word(drive_bake(workshops, goal, BuilderReport(store, recipe.report_key)))
-    return recipe, dict(end.images)
-
-
-def serve_first_version(
-    app: App, recipe: ImageRecipe, image_id: str, region: str, make: Clients, ledger: Ledger
-) -> str:
-    """Push the first version into an empty cluster; where something serves already, leave it."""
-    prod, place = app.prod, Place(app.name, app.stack, region)
-    fleet = AwsFleet(region, partial(_turned, make, region), prod.load_balancer)
-    cluster = ClusterRef(app.name, app.stack, region)
-    if fleet.view_cluster(cluster).weights:
-        return f"{region}: something serves already"
-    claim = Claim(RUN, Holder.PUSH, RUN, "the first version", prod.push.lease_seconds)
-    lease = ledger.claim(place, claim, _now())
-    goal = PushGoal(
-        cluster=cluster,
-        build=Build(image_id, recipe.version, recipe.commit),
-        run=RUN,
-        template=GroupTemplate(prod.instance_type, prod.port, prod.health_path),
-        size=SizeBounds(prod.min_size, prod.max_size),
-        need=Need(prod.capacity.rps_per_instance, floor=prod.min_size),
-        needs_traffic=False,
-        token=lease.token,
-    )
-    journal = LedgerJournal(ledger, lease, RUN, RUN, _now, lease_seconds=claim.seconds)
-    summary = str(last_word(drive_push(fleet, goal, _now, journal)).summary)
-    ledger.free(place, _now(), owner=RUN, who=RUN, why="it serves")
-    return summary
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _turned(make: Clients, region: str, service: str) -> Any:
-    return make(service, region)
-
-
-def last_word(loop: Iterable[Any]) -> Any:
-    """Follow a loop of observe, decide, do; RedstartError where it failed."""
-    for progress in loop:
-        if progress.is_news:
-            print(progress.sentence, flush=True)
-        if progress.end is not None:
-            if not hasattr(progress.end, "images") and not hasattr(progress.end, "summary"):
-                raise RedstartError(progress.end.sentence)
-            return progress.end
-        time.sleep(min(progress.pause_seconds, 1.0))
-    raise RedstartError("the loop stopped without saying how it ended")
+from include.services.network_seed import ACCOUNTS, installed_apps, seed_network
+from include.services.settings import APP, PROD_ACCOUNT, PROJECT, REGIONS, Settings
 
 
 def seed(settings: Settings) -> None:
-    app = load_app("api")
-    make, make_test = clients(settings), clients(settings, TEST_ACCOUNT)
+    """Make what is missing of the world; sentences of progress on stdout."""
+    apps = installed_apps()
+    for app in apps:
+        refuse_unknown_places(app)
 
     def of_account(account: str, service: str, region: str) -> Any:
-        return (make_test if account == TEST_ACCOUNT else make)(service, region)
+        return clients(settings.cloud_url, account)(service, region)
 
-    seed_network(of_account, settings)
-    seed_markets(lambda region: make("cloudwatch", region), _now())
+    seed_network(of_account, settings, apps)
+    seed_markets(lambda region: of_account(PROD_ACCOUNT, "cloudwatch", region), datetime.now(UTC))
+    for app in apps:
+        seed_repository(settings, app)
+    serve_first_version(settings, load_app(APP), partial(print, flush=True))
+
+
+def serve_first_version(settings: Settings, app: App, say: Callable[[str], None]) -> None:
+    """Build, bake and serve what is at the head of the application's production branch, in all its environments."""
+    seed_repository(settings, app)
+    repository = GitRepository(
+        str(settings.git_root / app.source.repository), settings.home / "builds" / f"seed-{app.name}.git"
+    )
+    repository.fetch()
+    ledger = SqlLedger(settings.ledger_url)
+    FirstVersion(app, branches_of(app)[-1], repository, ledger, settings.cloud_url, say).serve()
+
+
+def seed_repository(settings: Settings, app: App) -> None:
+    """The application's own repository, of the same sample source as every other's."""
     bare = settings.git_root / app.source.repository
     if not bare.exists():
-        create_repository(bare, PROJECT / "examples" / "api")
-    repository = GitRepository(str(bare), settings.home / "builds" / "seed.git")
-    repository.fetch()
-    recipe, images = bake_first_image(app, repository, make)
-    ledger = SqlLedger(settings.ledger_url)
-    with ThreadPoolExecutor() as pool:
-        words = pool.map(lambda region: serve_first_version(app, recipe, images[region], region, make, ledger), images)
-        for word in words:
-            print(word, flush=True)
+        create_repository(bare, PROJECT / "examples" / "api", branches=branches_of(app), project=app.name.upper())
+
+
+def branches_of(app: App) -> tuple[str, ...]:
+    """Every branch that a flow knows, the one that stands for production last."""
+    flows = list(app.flows.values())
+    watched = [flow.branch for flow in flows if not isinstance(flow, ReleaseFlow)]
+    merged = [flow.merge_into for flow in flows if isinstance(flow, DeliverFlow | ReleaseFlow) and flow.merge_into]
+    named = tuple(dict.fromkeys([*watched, *merged]))
+    production = _production_branch(app) or named[-1]
+    return (*(branch for branch in named if branch != production), production)
+
+
+def _production_branch(app: App) -> str | None:
+    """Whose head is in production: the branch that is delivered, else the one that a release is merged into."""
+    flows = app.flows.values()
+    delivered = next((flow.branch for flow in flows if isinstance(flow, DeliverFlow)), None)
+    return delivered or next((flow.merge_into for flow in flows if isinstance(flow, ReleaseFlow)), None)
+
+
+def refuse_unknown_places(app: App) -> None:
+    """ConfigError where an environment is in an account or a region that the local cloud has not."""
+    for name, environment in app.environments.by_name.items():
+        source, key = f"{app.name}.toml", f"environments.{name}"
+        if environment.account not in ACCOUNTS:
+            reason = f"the local cloud has the accounts {', '.join(ACCOUNTS)}"
+            raise ConfigError(reason, source=source, key=f"{key}.account", value=environment.account)
+        if unknown := sorted(set(environment.region_names) - set(REGIONS)):
+            raise ConfigError(
+                f"the local cloud has the regions {', '.join(REGIONS)}",
+                source=source,
+                key=f"{key}.regions",
+                value=unknown,
+            )
 
 
 def main() -> int:

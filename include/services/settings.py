@@ -12,6 +12,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parents[2]
+APP = "api"
+"""The application that serves from the start, and that the demo is about."""
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 PROD_ACCOUNT = "123456789012"
 TEST_ACCOUNT = "210987654321"
@@ -34,12 +36,18 @@ class Settings(BaseSettings):
     database: str = ""
     ledger: str = ""
     boot_seconds: float = 1.0
-    traffic_rps: str = "us-east-1=150,us-west-2=100,eu-west-1=100"
+    traffic_rps: str = (
+        "us-east-1=150,us-west-2=100,eu-west-1=100,search/us-west-2=40,search/eu-west-1=40,billing/us-east-1=40"
+    )
     series_period_seconds: int = Field(5, ge=1, le=60)
     soak_seconds: int = 8 * 3600
     look_seconds: int | None = Field(None, ge=0)
     watch_seconds: int | None = Field(None, ge=0)
     evidence: str = "shipped"
+    jira_url: str = ""
+    jira_user: str = ""
+    jira_token: str = ""
+    jira_project: str = ""
 
     @property
     def look_every_seconds(self) -> int:

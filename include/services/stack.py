@@ -22,12 +22,13 @@ from pydantic import ValidationError
 from include.errors import ConfigError, RedstartError, RefusedError
 from include.services.airflow_env import airflow_environment
 from include.services.home import Home
+from include.services.network_seed import ACCOUNTS, admin_address, balancer_addresses, installed_apps, load_balancers
 from include.services.processes import end_marked, is_alive
 from include.services.settings import PROJECT, REGIONS, Settings
 from include.services.supervisor import Part, Supervisor, write_state
 from include.services.traffic import read_rates
 
-ENVOY_ADMIN_PORT = 9901  # on 127.<octet>.0.11, as local_cloud.py has it
+ENVOY_ADMIN_PORT = 9901  # as local_cloud.py has it
 
 
 def read_settings() -> Settings:
@@ -129,12 +130,14 @@ def phases(settings: Settings, *, is_cloud_only: bool) -> list[list[Part]]:
 
 def wanted_addresses(settings: Settings, *, is_cloud_only: bool) -> list[tuple[str, int, str]]:
     """(address, port, the setting that changes it). A whole network that is taken is said before a single port."""
-    networks = [f"127.{settings.network_octet + i}.0" for i in range(len(REGIONS))]
+    apps = installed_apps()
+    places = [(account, region) for account in ACCOUNTS for region in REGIONS if load_balancers(apps, account, region)]
     wanted = [("127.0.0.1", settings.cloud_port, "cloud_port"), ("127.0.0.1", settings.traffic_port, "traffic_port")]
     if not is_cloud_only:
         wanted.append(("127.0.0.1", settings.airflow_port, "airflow_port"))
-    wanted += [(f"{network}.11", ENVOY_ADMIN_PORT, "network_octet") for network in networks]
-    return wanted + [(f"{network}.10", settings.router_port, "router_port") for network in networks]
+    wanted += [(admin_address(settings, *place), ENVOY_ADMIN_PORT, "network_octet") for place in places]
+    balancers = [address for place in places for address in balancer_addresses(settings, apps, *place).values()]
+    return wanted + [(address, settings.router_port, "router_port") for address in balancers]
 
 
 def refuse_taken_ports(settings: Settings, *, is_cloud_only: bool) -> None:

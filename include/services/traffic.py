@@ -2,8 +2,11 @@
 
     python -m include.services.traffic
 
-It asks AWS where the load balancer of each region is, waits until the application answers there, and sends what the
-application's own traffic.toml says clients ask for. Counters survive a restart in <home>/traffic.json.
+It asks AWS where production's load balancer of each region is, waits until the application answers there, and sends
+what the application's own traffic.toml says clients ask for. Counters survive a restart in <home>/traffic.json.
+
+Rates are by place: a region of `api`, or `<app>/<region>`. Those of another application may wait for as long as nothing
+serves there.
 """
 
 from __future__ import annotations
@@ -24,18 +27,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from include.apps import Environment, load_app
 from include.errors import ConfigError, RedstartError, RefusedError
 from include.loadgen import Counters, Generator, Mix, Plan, Target, new_event_loop
-from include.services.settings import PROJECT, Settings
+from include.services.settings import APP, PROJECT, Settings
 from include.services.traffic_counts import Ledger
 from include.services.traffic_http import serve
 
-LOAD_BALANCER = "api-main"
-HEALTH_PATH = "/healthcheck"
 MIX_FILE = PROJECT / "examples" / "api" / "traffic.toml"
 TIMEOUT_SECONDS = 10.0
 MAX_RPS = 5000.0
 LOOK_SECONDS = 0.5
+PATIENT_LOOK_SECONDS = 5.0
 WRITE_SECONDS = 1.0
 GRACE_SECONDS = 2.0
 ANSWERS_WANTED = 3
@@ -65,8 +68,8 @@ class Traffic:
             self._write()
 
     def health(self) -> tuple[bool, Mapping[str, Any]]:
-        """Up when every region gets its requests."""
-        return not self.waiting_for, {"waiting_for": self.waiting_for}
+        """Up when every region of `api` gets its requests."""
+        return not any(is_awaited(place) for place in self.waiting_for), {"waiting_for": self.waiting_for}
 
     def counters(self) -> Mapping[str, Any]:
         samples = {region: generator.failures for region, generator in self.generators.items()}
@@ -82,31 +85,33 @@ class Traffic:
                 self.generators[region].set_rps(rate)
         return self.rps
 
-    async def _run_region(self, region: str) -> None:
-        target = await self._await_target(region)
+    async def _run_region(self, place: str) -> None:
+        target = await self._await_target(place)
         if target is None:
             return
-        seed = list(self.rps).index(region)
-        plan = Plan((target,), self.rps[region], self.mix, seed=seed, timeout_seconds=TIMEOUT_SECONDS)
-        self.generators[region] = Generator(plan)
-        del self.waiting_for[region]
-        print(f"traffic: {self.rps[region]:g} requests/s to {target.host}:{target.port} ({region})", flush=True)
-        await self.generators[region].run(self.stop, grace_seconds=GRACE_SECONDS)
+        seed = list(self.rps).index(place)
+        plan = Plan((target,), self.rps[place], self.mix, seed=seed, timeout_seconds=TIMEOUT_SECONDS)
+        self.generators[place] = Generator(plan)
+        del self.waiting_for[place]
+        print(f"traffic: {self.rps[place]:g} requests/s to {target.host}:{target.port} ({place})", flush=True)
+        await self.generators[place].run(self.stop, grace_seconds=GRACE_SECONDS)
 
-    async def _await_target(self, region: str) -> Target | None:
-        """Where the region's application answers; None when the service is stopped before."""
+    async def _await_target(self, place: str) -> Target | None:
+        """Where the place's application answers; None when the service is stopped before."""
+        site, region = site_of(place)
+        every = LOOK_SECONDS if is_awaited(place) else PATIENT_LOOK_SECONDS
         target: Target | None = None
         answers = 0
         while not self.stop.is_set():
-            target = target or await asyncio.to_thread(find_target, self.settings, region)
+            target = target or await asyncio.to_thread(find_target, self.settings, site.load_balancer, region)
             if target is not None:
-                self.waiting_for[region] = f"an answer of {target.host}:{target.port}"
-                answers = answers + 1 if await asyncio.to_thread(does_answer, target) else 0
+                self.waiting_for[place] = f"an answer of {target.host}:{target.port}"
+                answers = answers + 1 if await asyncio.to_thread(does_answer, target, site.health_path) else 0
             if target is not None and answers >= ANSWERS_WANTED:
                 return target
             if not answers:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.stop.wait(), LOOK_SECONDS)
+                    await asyncio.wait_for(self.stop.wait(), every)
         return None
 
     async def _write_regularly(self) -> None:
@@ -125,15 +130,30 @@ class Traffic:
 
 
 def read_rates(text: str) -> dict[str, float]:
-    """`us-east-1=140,eu-west-1=50` -> requests per second by region."""
+    """`us-east-1=140,search/eu-west-1=50` -> requests per second by place. ConfigError for what is neither."""
     rates = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        region, _, value = part.partition("=")
+        place, _, value = part.partition("=")
         try:
-            rates[region.strip()] = _rate(region, float(value))
+            rates[place.strip()] = _rate(place, float(value))
+            site_of(place.strip())
         except (ValueError, RefusedError) as error:
             raise ConfigError(str(error), source="REDSTART_TRAFFIC_RPS", value=part) from error
     return rates
+
+
+def site_of(place: str) -> tuple[Environment, str]:
+    """Production of the place's application, and the region. RefusedError where it does not run there."""
+    name, _, region = place.rpartition("/")
+    site = load_app(name or APP).prod
+    if region not in site.region_names:
+        raise RefusedError(f"{name or APP} runs in {', '.join(site.region_names)}")
+    return site, region
+
+
+def is_awaited(place: str) -> bool:
+    """Whether the traffic is not all there without it: another application's first version comes when it comes."""
+    return "/" not in place
 
 
 def _rate(region: str, value: object) -> float:
@@ -155,8 +175,8 @@ def read_mix(path: Path = MIX_FILE) -> Mix:
         raise ConfigError(f"cannot be read: {error}", source=str(path)) from error
 
 
-def find_target(settings: Settings, region: str) -> Target | None:
-    """Address and port of the region's load balancer, from AWS; None while there is none or AWS does not answer."""
+def find_target(settings: Settings, load_balancer: str, region: str) -> Target | None:
+    """Address and port of a load balancer, from AWS; None while there is none or AWS does not answer."""
     client = boto3.client(
         "elbv2",
         region_name=region,
@@ -166,7 +186,7 @@ def find_target(settings: Settings, region: str) -> Target | None:
         config=Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1}),
     )
     try:
-        balancers = client.describe_load_balancers(Names=[LOAD_BALANCER])["LoadBalancers"]
+        balancers = client.describe_load_balancers(Names=[load_balancer])["LoadBalancers"]
         listeners = client.describe_listeners(LoadBalancerArn=balancers[0]["LoadBalancerArn"])["Listeners"]
         return Target(balancers[0]["DNSName"], int(listeners[0]["Port"]))
     except (BotoCoreError, ClientError, LookupError):
@@ -175,11 +195,11 @@ def find_target(settings: Settings, region: str) -> Target | None:
         client.close()
 
 
-def does_answer(target: Target) -> bool:
+def does_answer(target: Target, path: str) -> bool:
     """Whether an instance answers behind the balancer (which itself answers 503 while it has none)."""
     connection = http.client.HTTPConnection(target.host, target.port, timeout=2)
     try:
-        connection.request("GET", HEALTH_PATH)
+        connection.request("GET", path)
         return connection.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False

@@ -18,13 +18,14 @@ ROOMS: dict[str, set[str]] = {
     "ledger": PURE,
     "bake": PURE | {"include.fleet"},
     "fleet": PURE,
+    "changes": PURE,
     "reports": PURE | {"jinja2", "markupsafe", "include.canary", "include.fleet"},
     "loadgen": {"numpy", "uvloop", "include.errors"},
     "adapters": PURE | {
-        "boto3", "botocore", "git", "jira", "httpx", "tenacity", "sqlalchemy", "alembic",
+        "boto3", "botocore", "git", "jira", "requests", "httpx", "tenacity", "sqlalchemy", "alembic",
         "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps",
-        "include.ledger",
-        "include.adapters.aws_", "include.adapters.ledger_", "include.adapters.metric_store",
+        "include.ledger", "include.changes",
+        "include.adapters.git_", "include.adapters.aws_", "include.adapters.ledger_", "include.adapters.metric_store",
         "include.adapters.prometheus_query",
     },
     "localcloud": PURE | {
@@ -105,7 +106,7 @@ def test_every_room_has_doors() -> None:
 
 def test_pure_rooms_read_no_clock_environment_or_chance() -> None:
     forbidden = ("datetime.now(", "os.environ", "time.time(", "default_rng()")
-    for room in ("canary", "redblack", "bake", "fleet", "ledger", "reports", "apps"):
+    for room in ("canary", "redblack", "bake", "fleet", "ledger", "reports", "apps", "changes"):
         for path in modules(ROOT / "include" / room):
             text = path.read_text()
             assert not [word for word in forbidden if word in text], path.relative_to(ROOT)

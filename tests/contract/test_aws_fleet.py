@@ -272,3 +272,12 @@ def test_parts_that_aws_does_not_show_yet_are_waited_for(fleet: AwsFleet, aws: C
             fleet.create_group(spec_of("api-main-v000"))
     fleet.create_group(spec_of("api-main-v000"))
     assert len(fleet.view_cluster(CLUSTER_REF).groups) == 1
+
+
+def test_address_is_the_load_balancers_name_and_its_first_port(fleet: AwsFleet, aws: CountingClients) -> None:
+    elbv2 = aws("elbv2")
+    balancer = elbv2.describe_load_balancers(Names=["api-main"])["LoadBalancers"][0]
+    port = elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"][0]["Port"]
+    assert fleet.address() == f"http://{balancer['DNSName']}:{port}"
+    with pytest.raises(RefusedError, match="api-nowhere"):
+        AwsFleet("us-east-1", aws, "api-nowhere").address()

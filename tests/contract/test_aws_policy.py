@@ -24,7 +24,8 @@ S3 = {
 }
 ASKED_BESIDES = {
     "iam:PassRole": "the launch template names the instance profile",
-    "ec2:CreateTags": "templates, builders and images are made with tags",
+    "ec2:CreateTags": "templates, builders, images and their snapshots are made with tags",
+    "ec2:DeleteSnapshot": "an image is deregistered together with its snapshots",
     "ec2:RunInstances": "whoever makes a group of a launch template must be allowed to launch it",
     "elasticloadbalancing:AddTags": "target groups are made with tags",
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -180,3 +182,10 @@ def test_a_push_through_throttling_and_lost_replies_ends_the_same(
         "api-main-v001": (100, 4),
     }
     assert view.groups[1].suspended == frozenset() and view.groups[1].capacity.minimum == 3
+
+
+def test_address_is_one_that_this_machine_reaches(local_cloud: LocalCloud) -> None:
+    where = urlsplit(fleet_of(local_cloud).address())
+    assert where.scheme == "http" and where.port
+    with socket.create_server((str(where.hostname), 0)) as server:
+        assert server.getsockname()[0].startswith("127."), "no name has to be looked up"

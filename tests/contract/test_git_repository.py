@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include.adapters.git_command import LOGIN, PASSWORD, GitCommand
 from include.adapters.git_repository import GitRepository
 from include.errors import RefusedError, RetryableError
 from tests.support.git import Origin, git, make_origin
@@ -58,6 +59,18 @@ def test_refs_that_are_options_or_nothing_are_refused(repository: GitRepository,
         repository.resolve(ref)
 
 
+def test_id_of_something_else_than_a_commit_is_refused_and_harms_no_clone(
+    origin: Origin, repository: GitRepository, tmp_path: Path
+) -> None:
+    for name in ("prod^{tree}", "prod:README"):
+        with pytest.raises(RefusedError, match="names no commit"):
+            repository.resolve(git(origin.work, "rev-parse", name))
+    marker = tmp_path / "mirror.git" / "the same clone"
+    marker.touch()
+    repository.fetch()
+    assert marker.exists()
+
+
 def test_address_that_is_an_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError):
         GitRepository("--upload-pack=touch x", tmp_path / "m.git")
@@ -75,60 +88,59 @@ def test_missing_remote_is_retryable_and_named(tmp_path: Path) -> None:
         GitRepository(str(tmp_path / "gone.git"), tmp_path / "m.git").branch_heads()
 
 
-def test_prod_ahead_of_release_is_a_fast_forward(origin: Origin, repository: GitRepository) -> None:
-    commit = origin.commit("prod", {"fix": "1"})
-    result = repository.merge_branch("prod", "release")
-    assert (result.outcome, origin.head("release")) == ("fast-forward", commit)
-    assert repository.merge_branch("prod", "release").outcome == "nothing to do"
+def test_commits_between_are_those_that_are_new_the_newest_first(origin: Origin, repository: GitRepository) -> None:
+    old = origin.head("prod")
+    new = [origin.commit("prod", {"a": str(count)}) for count in range(4)]
+    repository.fetch()
+    assert repository.commits_between(old, new[-1]) == new[::-1]
+    assert repository.commits_between(old, new[-1], 2) == [new[3], new[2]]
+    assert repository.commits_between(new[-1], new[-1]) == []
+    assert repository.commits_between(new[-1], old) == []
 
 
-def test_both_moved_makes_a_merge_commit_with_both_parents(origin: Origin, repository: GitRepository) -> None:
+def test_commits_between_after_a_forced_move_are_those_that_the_old_head_lacks(
+    origin: Origin, repository: GitRepository, tmp_path: Path
+) -> None:
+    gone = origin.commit("prod", {"a": "1"})
+    repository.fetch()
+    git(origin.work, "reset", "--quiet", "--hard", "HEAD~1")
+    origin.work.joinpath("b").write_text("1")
+    git(origin.work, "add", "--all")
+    git(origin.work, "commit", "--quiet", "-m", "Another way")
+    git(origin.work, "push", "--quiet", "--force", "origin", "prod")
+    new = origin.head("prod")
+    repository.fetch()
+    assert repository.head("prod") == new
+    assert repository.commits_between(gone, new) == [new]
+    fresh = GitRepository(origin.url, tmp_path / "fresh.git")
+    fresh.fetch()
+    assert fresh.commits_between("f" * 40, new) == [new], "a clone that never knew the old head"
+    assert fresh.commits_between("", new) == [new]
+    with pytest.raises(RefusedError, match="names no commit"):
+        fresh.commits_between(new, "f" * 40)
+
+
+def test_git_sees_none_of_the_workers_own_variables(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    seen = tmp_path / "seen"
+    hook = Path(origin.url, "hooks", "pre-receive")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nenv > {seen}\n")
+    hook.chmod(0o755)
+    monkeypatch.delenv("GIT_DIR")
     fix = origin.commit("prod", {"fix": "1"})
-    work = origin.commit("release", {"feature": "1"})
-    result = repository.merge_branch("prod", "release")
-    parents = git(Path(origin.url), "log", "-1", "--format=%P", "release").split()
-    assert result.outcome == "merged"
-    assert origin.head("release") == result.merged_to
-    assert parents == [work, fix]
-    assert git(Path(origin.url), "ls-tree", "--name-only", "release").split() == ["README", "feature", "fix"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    GitRepository(origin.url, tmp_path / "mirror.git").merge("prod", "release")
+    assert "FERNET" not in seen.read_text()
+    monkeypatch.delenv("GIT_DIR")
+    assert origin.head("release") == fix
 
 
-def test_conflict_names_its_files_and_writes_nothing(origin: Origin, repository: GitRepository) -> None:
-    origin.commit("prod", {"README": "prod\n", "fine": "1"})
-    before = origin.commit("release", {"README": "release\n"})
-    result = repository.merge_branch("prod", "release")
-    assert (result.outcome, result.conflicts) == ("conflict", ("README",))
-    assert origin.head("release") == before
-
-
-def test_race_with_a_developer_is_met_by_merging_again(
-    origin: Origin, repository: GitRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origin.commit("prod", {"fix": "1"})
-    push, races = repository._push, iter(["first"])
-
-    def pushed_after_somebody_else(commit: str, branch: str, expected: str) -> bool:
-        for name in races:
-            origin.commit("release", {name: "1"})
-        return push(commit, branch, expected)
-
-    monkeypatch.setattr(repository, "_push", pushed_after_somebody_else)
-    assert repository.merge_branch("prod", "release").outcome == "merged"
-    assert set(git(Path(origin.url), "ls-tree", "--name-only", "release").split()) == {"README", "fix", "first"}
-
-
-def test_race_that_never_ends_is_given_up_without_loss(
-    origin: Origin, repository: GitRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origin.commit("prod", {"fix": "1"})
-    push, count = repository._push, iter(range(9))
-
-    def pushed_after_somebody_else(commit: str, branch: str, expected: str) -> bool:
-        origin.commit("release", {f"work{next(count)}": "1"})
-        return push(commit, branch, expected)
-
-    monkeypatch.setattr(repository, "_push", pushed_after_somebody_else)
-    with pytest.raises(RetryableError, match="moved 3 times"):
-        repository.merge_branch("prod", "release")
-    assert next(count) == 3
-    assert "fix" not in git(Path(origin.url), "ls-tree", "--name-only", "release").split()
+def test_login_of_an_https_remote_comes_from_the_environment_alone(tmp_path: Path) -> None:
+    git_command = GitCommand({LOGIN: "cd", PASSWORD: "it's $ecret"}, 10)
+    ended = git_command.run("credential", "fill", stdin="protocol=https\nhost=git.example.org\n\n")
+    assert {"username=cd", "password=it's $ecret"} <= set(ended.output.splitlines())
+    assert GitCommand({}, 10).run("credential", "fill", stdin="protocol=https\nhost=x\n\n").status == 128

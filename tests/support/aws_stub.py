@@ -18,6 +18,7 @@ from moto.autoscaling import models as scaling_models
 from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.amis import AmiBackend
 from moto.elbv2.models import ELBv2Backend, elbv2_backends
 
 ZONES = ("a", "b", "c")
@@ -102,9 +103,22 @@ def stock_moto() -> Iterator[None]:
 
 
 @contextmanager
+def tags_on_snapshots() -> Iterator[None]:
+    """Stock moto refuses to tag the snapshots of an image that it makes: it leaves them untagged here."""
+    make = AmiBackend.create_image
+
+    def create_image(self: Any, instance_id: str, name: str, description: str, tag_specifications: Any) -> Any:
+        known = [one for one in tag_specifications if one["ResourceType"] == "image"]
+        return make(self, instance_id, name, description, known)
+
+    with patch.object(AmiBackend, "create_image", create_image):
+        yield
+
+
+@contextmanager
 def stub_aws(region: str = "us-east-1", *, subnets: int = 3) -> Iterator[CountingClients]:
     """Stock moto with `make_network`'s network."""
-    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), stock_moto(), mock_aws():
+    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), stock_moto(), tags_on_snapshots(), mock_aws():
         clients = CountingClients(region)
         make_network(clients, subnets)
         clients.calls.clear()

@@ -56,7 +56,6 @@ SOURCE = {
     "functional/test_environment.py": FUNCTIONAL,
     "app.py": "VALUE = 1\n",
 }
-CLUSTER = ("api", "main")
 
 
 @cache
@@ -169,11 +168,12 @@ class DeliveryWorld:
     metrics: Metrics
     storage: Path
     ledger: Ledger
+    balancer: str = "api-main"
     elsewhere: dict[tuple[str, str], FakeFleet] = field(default_factory=dict)
     """(load balancer, region) -> the fleet of another environment than production; empty at first."""
 
     def fleet(self, balancer: str, region: str) -> FakeFleet:
-        if balancer == "api-main":
+        if balancer == self.balancer:
             return self.fleets[region]
         if (balancer, region) not in self.elsewhere:
             self.elsewhere[balancer, region] = FakeFleet(region)
@@ -183,6 +183,10 @@ class DeliveryWorld:
     @property
     def commit(self) -> str:
         return self.origin.head("prod")
+
+    def image_of(self, region: str) -> str:
+        """The id that the image of prod's newest commit has there, or will have."""
+        return f"ami-{region}-{self.commit[8:12]}"
 
     def now(self) -> datetime:
         return max(fleet.now for fleet in self.fleets.values())
@@ -206,15 +210,17 @@ class DeliveryWorld:
         return sorted(record.tags["redstart:role"] for record in self.fleets[region].records.values())
 
 
-def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str = "good") -> DeliveryWorld:
-    """The world, put where the hooks would reach AWS, git and storage."""
-    prod = load_app("api").prod
+def make_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str = "good", app: str = "api"
+) -> DeliveryWorld:
+    """The world of one application, put where the hooks would reach AWS, git and storage."""
+    prod = load_app(app).prod
     box = FakeBox(BuildResult(True))
     fleets = {name: FakeFleet(name) for name in prod.region_names}
     began, database = datetime.now(UTC), tmp_path / "ledger.db"
     for name, fleet in fleets.items():
         fleet.now = began
-        fleet.seed(ClusterRef(*CLUSTER, name), "api-main-v000", f"ami-old-{name}", 3)
+        fleet.seed(ClusterRef(app, prod.stack, name), f"{app}-{prod.stack}-v000", f"ami-old-{name}", 3)
     world = DeliveryWorld(
         origin=make_origin(tmp_path / "git", SOURCE),
         fleets=fleets,
@@ -223,6 +229,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, variant: str 
         metrics=Metrics(canary_pairs(variant)),
         storage=tmp_path / "storage",
         ledger=fresh_ledger(database),
+        balancer=prod.load_balancer,
     )
 
     for shop in world.workshops.values():

@@ -73,6 +73,7 @@ class FakeFleet:
         self.looks: list[int] = []
         self.policies: dict[str, ScalingPolicy] = {}
         self.rps: float | None = None
+        self.url = f"http://{region}.fleet.invalid:8080"
         self.growth_rps_per_second = 0.0
         self.hook: Callable[[str, str], None] = lambda call, moment: None
         self.read_hook: Callable[[], None] = lambda: None
@@ -158,6 +159,9 @@ class FakeFleet:
     def put_scaling_policy(self, name: str, policy: ScalingPolicy) -> None:
         self._call(f"put_scaling_policy {name}", lambda: self.policies.update({name: policy}))
         self._call(f"create_or_update_tags {name}", lambda: self.records[name].tags.update({SCALING: policy.words}))
+
+    def address(self) -> str:
+        return self.url
 
     def read_traffic(self, cluster: ClusterRef, *, seconds: int) -> TrafficHistory:
         """A straight line that ends at `rps` now; none where it is not set."""

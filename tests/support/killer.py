@@ -17,7 +17,6 @@ from tests.support.stack import task_process
 if TYPE_CHECKING:
     from redstart.cli.demo import Demo
 
-DAG_ID = "api_prod"
 TASKS = ("push.push_red_black", "push.watch_red")
 MOST_KILLS = 2
 """Of one task, which has more retries than that."""
@@ -30,8 +29,8 @@ class Killer:
     `number`th deed, the next ones for two deeds longer each.
     """
 
-    def __init__(self, demo: Demo, number: int) -> None:
-        self.demo, self.number = demo, number
+    def __init__(self, demo: Demo, number: int, dag_id: str = "api_prod") -> None:
+        self.demo, self.number, self.dag_id = demo, number, dag_id
         self.killed: list[str] = []
         self._ledger = SqlLedger(demo.settings.ledger_url)
         self._seen = max((one.number for one in self._ledger.events()), default=0)
@@ -70,8 +69,8 @@ class Killer:
 
     def _find_victim(self) -> tuple[TaskState, int] | None:
         """A running task of the push, and its process."""
-        for run in self.demo.api.runs(DAG_ID)[:1]:
-            for task in self.demo.api.tasks(DAG_ID, run.run_id):
+        for run in self.demo.api.runs(self.dag_id)[:1]:
+            for task in self.demo.api.tasks(self.dag_id, run.run_id):
                 is_pushing = task.task_id in TASKS and task.state == "running"
                 if is_pushing and (pid := task_process(self.demo, task.instance_id)):
                     return task, pid
@@ -80,8 +79,9 @@ class Killer:
     def _await_deed(self, pid: int) -> Event | None:
         """The next intent that the ledger learns; None when the process ends before."""
         while is_alive(pid) and not self._stop.wait(0.02):
-            events = self._ledger.events(kinds=(Kind.STEP_INTENDED,), newest=1)
-            if events and events[-1].number > self._seen:
-                self._seen = events[-1].number
-                return events[-1].event
+            events = self._ledger.events(kinds=(Kind.STEP_INTENDED,), newest=5)
+            ours = [one for one in events if one.event.place.stack == "main" and one.number > self._seen]
+            if ours:
+                self._seen = ours[-1].number
+                return ours[-1].event
         return None

@@ -54,6 +54,12 @@ def record_all(url: str, seed: int) -> int:
     return sum(ledger.record(fact(number)) for number in numbers)
 
 
+def nudge_often(url: str, times: int) -> list[int]:
+    """Nudge one branch `times` over; what was counted."""
+    ledger = SqlLedger(url)
+    return [ledger.nudge("api", "prod", "", datetime.now(UTC)) for _ in range(times)]
+
+
 def record_for_ever(url: str, acknowledge: Connection) -> None:
     """Record one fact after the other, and say each number once it is kept."""
     ledger, number = SqlLedger(url), 0

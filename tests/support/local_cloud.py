@@ -31,6 +31,7 @@ from include.services.settings import PROD_ACCOUNT, Settings
 STEP_SECONDS = 1.0
 START = 1_800_000_000.0
 NAMESPACE = "Redstart/Instance"
+BALANCERS = ("api-main",)
 
 
 class LocalCloud:
@@ -115,7 +116,11 @@ class LocalCloud:
             self.base_image(region, account=account)
             calls = self.calls.since(0)
             seed_region(
-                lambda *place: self.client(place[1], place[2], account=place[0]), self.settings, account, region
+                lambda *place: self.client(place[1], place[2], account=place[0]),
+                self.settings,
+                account,
+                region,
+                BALANCERS,
             )
             self.calls.clear()
             for call in calls:

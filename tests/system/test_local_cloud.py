@@ -21,11 +21,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from include.apps import load_app
 from include.services.network_seed import seed_network
 from include.services.settings import PROD_ACCOUNT, PROJECT, Settings
 
 pytestmark = pytest.mark.system
 PORT, OCTET = 28390, 170
+APPS = (load_app("api"),)
 BUILDER = """#!/bin/sh
 mkdir -p "${INSTANCE_ROOT}/opt/app"
 cat > "${INSTANCE_ROOT}/opt/app/run" <<'END'
@@ -207,7 +209,7 @@ class Region:
 
 
 def test_a_version_is_baked_serves_gives_way_and_all_ends(cloud: Cloud) -> None:
-    seed_network(lambda account, service, region: cloud.client(service, region, account), cloud.settings)
+    seed_network(lambda account, service, region: cloud.client(service, region, account), cloud.settings, APPS)
     region = Region(cloud)
     image = region.bake()
     old, new = region.group("g-v000", image, 3), region.group("g-v001", image, 3)
@@ -249,7 +251,7 @@ def test_a_second_local_cloud_on_the_same_port_says_so_and_ends(cloud: Cloud) ->
 
 
 def test_nothing_is_left_of_a_local_cloud_that_was_killed(cloud: Cloud) -> None:
-    seed_network(lambda account, service, region: cloud.client(service, region, account), cloud.settings)
+    seed_network(lambda account, service, region: cloud.client(service, region, account), cloud.settings, APPS)
     region = Region(cloud)
     arn = region.group("g-v000", region.bake(), 2)
     region.forward({arn: 1})

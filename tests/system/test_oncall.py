@@ -124,7 +124,7 @@ def test_held_push_goes_on_when_it_is_released(
 ) -> None:
     wait_for(lambda: state(demo, run, "claim_cluster", 2) == "deferred", 120, "the third region waits")
     assert live(demo, THIRD) == before[THIRD]
-    said = commands.run("release", THIRD, "--why", "it is over", "--user", "ann")
+    said = commands.run("unhold", THIRD, "--why", "it is over", "--user", "ann")
     assert "goes on" in said.stdout, said.stderr
     wait_for(lambda: demo.api.run(DAG_ID, run.run_id).state == "success", 400, "the run ends")
     assert {region: live(demo, region) for region in REGIONS} == {region: {commit.sha} for region in REGIONS}

@@ -194,7 +194,7 @@ def test_evidence_of_one_commit_never_speaks_for_another(run: Run) -> None:
     run.world.origin.commit("prod", {"app.py": "VALUE = 7\n"})
     for workshop in run.world.workshops.values():
         workshop.images.clear()
-    run.do("build.select_commit", SelectCommitOperator)
+    run.do("build.select_commit", SelectCommitOperator, flow="prod")
     run.results["build.bake_image"] = {"schema": 1, "name": "new", "images": {REGION: "ami-new"}}
     with pytest.raises(AirflowFailException, match="No evidence, no go"):
         run.do("gate_score", GateScoreOperator)
@@ -231,7 +231,7 @@ def test_task_that_was_given_up_stops_before_it_acts(judged: Run) -> None:
 def test_commit_that_is_not_on_prod_is_refused(run: Run) -> None:
     run.form = {"commit": run.world.origin.commit("test", {"app.py": "VALUE = 9\n"})}
     with pytest.raises(AirflowFailException, match="not on branch prod"):
-        run.do("build.select_commit", SelectCommitOperator)
+        run.do("build.select_commit", SelectCommitOperator, flow="prod")
 
 
 def test_selected_commit_is_small_and_versioned(run: Run) -> None:
@@ -266,7 +266,7 @@ def stop_content(run: Run) -> None:
 
 def select(run: Run, run_id: str, run_type: str) -> Any:
     later = Run(run.world, run_id, run_type)
-    later.do("build.select_commit", SelectCommitOperator)
+    later.do("build.select_commit", SelectCommitOperator, flow="prod")
     return later
 
 
@@ -289,10 +289,11 @@ def test_cleared_run_tries_the_content_again_that_it_stopped(world: DeliveryWorl
     run.until_baked()
     stop_content(run)
     first = run.results["build.select_commit"]
-    assert run.do("build.select_commit", SelectCommitOperator) == first
+    assert run.do("build.select_commit", SelectCommitOperator, flow="prod") == first
 
 
 def test_go_after_a_no_go_lifts_the_stop(run: Run) -> None:
+    content = (run.world.origin.work / "app.py").read_text()
     stop_content(run)
     again = select(run, "manual__2", "manual")
     again.until_baked()
@@ -300,7 +301,11 @@ def test_go_after_a_no_go_lifts_the_stop(run: Run) -> None:
     run.world.metrics.pairs = canary_pairs()
     again.analyze()
     assert again.do("gate_score", GateScoreOperator)["go"]
-    select(run, "asset_triggered__4", "asset_triggered")
+    with pytest.raises(AirflowSkipException, match="already the subject of run manual__2"):
+        select(run, "asset_triggered__4", "asset_triggered")
+    run.world.origin.commit("prod", {"app.py": "VALUE = 5\n"})
+    run.world.origin.commit("prod", {"app.py": content}, "the same content under another commit")
+    select(run, "asset_triggered__5", "asset_triggered")
 
 
 def test_push_that_comes_to_no_end_is_left_to_a_person(judged: Run) -> None:
@@ -329,6 +334,6 @@ def test_every_station_keeps_an_account_for_its_link(built: Run) -> None:
 
 def test_hostile_commit_message_stays_one_line_of_the_log(run: Run) -> None:
     run.world.origin.commit("prod", {"app.py": "VALUE = 3\n"}, "fix\x1b[2J<script>\rFAKE go: score 100" + "x" * 5000)
-    stored = run.do("build.select_commit", SelectCommitOperator)
+    stored = run.do("build.select_commit", SelectCommitOperator, flow="prod")
     assert stored["subject"].isprintable()
     assert len(stored["subject"]) == 200

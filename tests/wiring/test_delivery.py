@@ -82,7 +82,7 @@ def test_refused_canary_goes_on_when_an_operator_approves_it_from_the_command_li
     approved = approve_refusal(api, "api", run_id, "The errors are those of the load test.")
     assert approved.sentence.endswith("is approved by the op")
     cleared = clear_gate(api, approved.refusal)
-    assert cleared == 3 + 3 * 5, "the gate, the order of the regions, the push of each, the end: no canary"
+    assert cleared == 5 + 3 * 5, "the way, the gate, the order of the regions, the push of each, the end: no canary"
     assert run.go_on() == "success"
     assert "approved below the threshold by the op (role op)" in run.result("gate_score")["reasons"][0]
     assert all(serving == {world.commit} for serving in world.serving().values())
@@ -92,7 +92,7 @@ def test_canary_that_never_comes_up_is_taken_down(
     run: DagRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(tmp_path, monkeypatch)
-    world.fleets["us-east-1"].broken_images.add("ami-us-east-1")
+    world.fleets["us-east-1"].broken_images.add(world.image_of("us-east-1"))
     states = run()
     assert (states["run"], states["canary.launch_canary"]) == ("failed", "failed")
     assert states["canary.stop_canary"] == "success"
@@ -137,7 +137,7 @@ def test_region_that_fails_keeps_the_later_ones_as_they_were(
     run: DagRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world: DeliveryWorld = make_world(tmp_path, monkeypatch)
-    world.fleets["us-west-2"].broken_images.add("ami-us-west-2")
+    world.fleets["us-west-2"].broken_images.add(world.image_of("us-west-2"))
     states = run()
     assert states["run"] == "failed"
     assert world.serving() == {"us-east-1": {world.commit}, "us-west-2": {""}, "eu-west-1": {""}}

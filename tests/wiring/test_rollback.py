@@ -11,7 +11,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.apps import load_app
 from include.ledger import Claim, Hold, Holder, Kind, Place
 from redstart.operators.finish import DescribeRollbackOperator
-from redstart.operators.janitor import SweepBlackOperator
 from redstart.operators.rollback import ReleaseRollbackOperator, RollBackPushOperator, RollBackRegionOperator
 from tests.support.delivery_world import DeliveryWorld, few_pairs, make_world
 from tests.support.fake_fleet import Killed
@@ -164,28 +163,3 @@ def test_with_nothing_known_before_it_refuses(world: DeliveryWorld) -> None:
     with pytest.raises(AirflowFailException, match="push an earlier commit"):
         roll_back(ask(world))
     assert world.serving()[FIRST] == {""}
-
-
-def test_black_goes_when_its_time_is_over(pushed: Run) -> None:
-    world = pushed.world
-    sweep = Run(world, "scheduled__1")
-    told = sweep.do("sweep_black", SweepBlackOperator, region=FIRST)
-    assert told["black"] == ["api-main-v000"]
-    assert "nothing to delete" in told["summary"]
-    world.sleep(4 * 3600)
-    sweep.do("sweep_black", SweepBlackOperator, region=FIRST)
-    world.sleep(10)
-    assert list(world.fleets[FIRST].listener) == ["api-main-v001"]
-    assert world.ledger.lease(place(FIRST)) is None
-    account = next(world.storage.glob("stations/api/*/sweep_black-us-east-1.log")).read_text()
-    assert "instance-hours" in account
-
-
-def test_locked_cluster_is_swept_the_next_time(pushed: Run) -> None:
-    world = pushed.world
-    world.sleep(4 * 3600)
-    claim = Claim("person-bob", Holder.PERSON, "bob", "looks at a heap dump", 3600)
-    world.ledger.claim(place(FIRST), claim, world.now())
-    told = Run(world, "scheduled__1").do("sweep_black", SweepBlackOperator, region=FIRST)
-    assert "bob" in told["summary"]
-    assert "api-main-v000" in world.fleets[FIRST].records

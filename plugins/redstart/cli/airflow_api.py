@@ -86,9 +86,9 @@ class AirflowApi:
             for task in body["task_instances"]
         ]
 
-    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
-        """A task's returned value, or None while there is none."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, key: str = "return_value") -> Any:
+        """What a task returned, or left under another key; None while there is none."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         response = self._request("GET", path, params={"map_index": map_index, "deserialize": "false"})
         if response.status_code == 404:
             return None

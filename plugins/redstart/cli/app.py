@@ -15,17 +15,23 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from include.apps import load_app
 from include.errors import RedstartError
 from include.services.airflow_env import airflow_environment
 from include.services.home import Home
-from include.services.settings import REGIONS, Settings
+from include.services.network_seed import balancer_addresses, installed_apps
+from include.services.settings import APP, Settings
 from include.services.stack import answers, read_settings
 from redstart.cli.approving import approve
 from redstart.cli.backtesting import backtest
+from redstart.cli.candidates import show_candidates
 from redstart.cli.judging import judge, serve_judge
-from redstart.cli.locking import hold, lock, locks, release, unlock
+from redstart.cli.locking import hold, lock, locks, unhold, unlock
+from redstart.cli.nudging import nudge
+from redstart.cli.releasing import release
 from redstart.cli.rolling_back import rollback
 from redstart.cli.screen import fleet_table, open_console
+from redstart.cli.seeding import seed
 from redstart.cli.stack_process import StackProcess
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
@@ -106,8 +112,10 @@ def up(
 
 def _say_addresses(settings: Settings, *, is_cloud_only: bool) -> None:
     console.print(f"AWS API       {settings.cloud_url}  (any key and secret)")
-    for index, region in enumerate(REGIONS):
-        console.print(f"{region:13s} http://127.{settings.network_octet + index}.0.10:{settings.router_port}/home")
+    apps, prod = installed_apps(), load_app(APP).prod
+    for region in prod.region_names:
+        address = balancer_addresses(settings, apps, prod.account, region)[prod.load_balancer]
+        console.print(f"{region:13s} http://{address}:{settings.router_port}/home")
     console.print(f"traffic       {settings.traffic_url}/counters")
     if not is_cloud_only:
         console.print(f"Airflow       {settings.airflow_url}  (admin / admin)")
@@ -149,7 +157,7 @@ def _say_fleet(settings: Settings) -> None:
     if not answers(f"{settings.cloud_url}/_localcloud/health"):
         raise _fail(RedstartError(f"the local cloud does not answer at {settings.cloud_url}; see {settings.logs}"))
     try:
-        views = fleet_view.view_regions(airflow_environment(settings), "api", "main", REGIONS)
+        views = fleet_view.view_all(airflow_environment(settings), installed_apps())
     except RedstartError as error:
         raise _fail(error) from error
     console.print(fleet_table(fleet_view.rows(views), console.width))
@@ -161,7 +169,7 @@ def demo(
     leave: Annotated[bool, typer.Option("--exit", help="End by itself; the status says whether it succeeded.")] = False,
     commits: Annotated[int, typer.Option(min=1, max=50, help="How many commits, one after the other.")] = 1,
 ) -> None:
-    """A commit travels from git to three regions, on this machine."""
+    """A commit travels from git to three regions, and a feature becomes the next release, on this machine."""
     from redstart.cli.demo import Demo, demo_settings
 
     _listen()
@@ -175,7 +183,10 @@ def demo(
     try:
         story.start()
         for number in range(1, commits + 1):
-            problems += story.deliver(variant, number).problems
+            is_shown = variant == "good" and number == 1
+            problems += story.deliver(variant, number, has_feature=is_shown).problems
+            if is_shown and story.next_release and not problems:
+                problems += story.next_release.finish()
         for problem in problems:
             console.print(Text(f"problem: {problem}", "bold red"), soft_wrap=True)
         if not problems:
@@ -204,5 +215,7 @@ def _good_news(variant: str) -> str:
     return "The canary stopped the commit; production never saw it."
 
 
-for command in (rollback, lock, unlock, hold, release, locks, judge, serve_judge, backtest, approve):
+for command in (release, rollback, lock, unlock, hold, unhold, locks, seed, judge, serve_judge, backtest, approve):
     app.command()(command)
+app.command(name="candidates")(show_candidates)
+app.command()(nudge)

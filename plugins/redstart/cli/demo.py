@@ -7,25 +7,28 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import httpx
 from rich.console import Console
 
+from include.apps import load_app
 from include.errors import RedstartError
 from include.services.airflow_env import airflow_environment
-from include.services.settings import REGIONS, Settings
+from include.services.settings import APP, Settings
 from include.services.stack import read_settings
-from redstart.cli import fleet_view, story
+from redstart.cli import fleet_view
 from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
 from redstart.cli.commit import Commit, push_variant
+from redstart.cli.following import Runs, about
+from redstart.cli.next_release import NextRelease
 from redstart.cli.rolling_back import Wanted, roll_back_there
 from redstart.cli.screen import Screen, fleet_table
 from redstart.cli.stack_process import StackProcess
 from redstart.cli.traffic import Counters, Marks, sent_and_failed, shares
 
 DAG_ID = "api_prod"
-CANARY_REGION = REGIONS[0]
 RUN_LIMIT_SECONDS = 1500
 DEMO_SOAK_SECONDS = 240
 DEMO_WATCH_SECONDS = 20
@@ -47,18 +50,22 @@ class Demo:
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self.settings, self.console = settings, console
+        self.app = load_app(APP)
         self.stack = StackProcess(settings)
         self._api: AirflowApi | None = None
         self.marks = Marks()
         self.soak_last: Counters | None = None
+        self.next_release: NextRelease | None = None
 
     def start(self) -> None:
-        self.console.print("Starting the local cloud, the application in three regions, Airflow ...", highlight=False)
+        self.say("Starting the local cloud, the application in its environments, Airflow ...")
         began = time.monotonic()
         self.stack.start()
-        self.stack.await_up(lambda line: self.console.print(line, highlight=False))
-        self._await(lambda: self.api.is_dag_ready(DAG_ID), 90, f"the DAG {DAG_ID} did not appear")
-        self.console.print(f"Everything is up after {time.monotonic() - began:.0f} s.", highlight=False)
+        self.stack.await_up(self.say)
+        for flow in self.app.flows:
+            dag_id = self.app.dag_id(flow)
+            self.wait_until(lambda dag_id=dag_id: self.api.is_dag_ready(dag_id), 90, f"the DAG {dag_id} did not appear")
+        self.say(f"Everything is up after {time.monotonic() - began:.0f} s.")
 
     @property
     def api(self) -> AirflowApi:
@@ -67,63 +74,69 @@ class Demo:
             self._api = AirflowApi(self.settings.airflow_url, "admin", passwords["admin"])
         return self._api
 
-    def deliver(self, variant: str, number: int) -> Outcome:
-        """Push one commit and follow its run to the end."""
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.api)
+
+    def deliver(self, variant: str, number: int, *, has_feature: bool = False) -> Outcome:
+        """Push one commit to prod and follow its run to the end.
+
+        With `has_feature` somebody commits to release meanwhile; what becomes of that is in `next_release`.
+        """
         before = fleet_view.live_commits(self.views())
         self.marks = Marks()
         self.marks.keep("start", self.counters())
-        commit = push_variant(self.settings.git_root / "api", self.settings.home / "worktree", variant, number)
-        self.console.print(f"\nPushed {commit.sha[:10]} to prod: {commit.subject}", markup=False, highlight=False)
+        commit = self.commit(variant, number)
+        self.next_release = NextRelease(self) if has_feature else None
         run = self.follow(commit)
         problems = self.go_there_and_back(commit) if variant == "good" and run.state == "success" else []
         return self.judge(variant, commit, run, before, problems)
 
+    def commit(self, variant: str, number: int, branch: str = "prod") -> Commit:
+        """Commit a variant as a developer does."""
+        repository, folder = self.settings.git_root / self.app.source.repository, self.settings.home / "worktree"
+        commit = push_variant(repository, folder, variant, number, branch=branch)
+        self.say(f"\nPushed {commit.sha[:10]} to {branch}: {commit.subject}")
+        return commit
+
     def go_there_and_back(self, commit: Commit) -> list[str]:
         """The last region goes back to what it served before, as on-call would have it, and forward again."""
-        region, dag_id = REGIONS[-1], "api_rollback"
+        region, dag_id = self.app.prod.region_names[-1], "api_rollback"
         (red,) = [group.name for group in self.views()[-1].groups if group.is_enabled]
-        self.console.print(f"\nThe way back: {region}, by the form of {dag_id}", highlight=False)
+        self.say(f"\nThe way back: {region}, by the form of {dag_id}")
         problems = roll_back_there(self.api, dag_id, Wanted((region,), "The demo shows the way back."), self.say)
         if fleet_view.live_commits(self.views())[region] == {commit.sha}:
             problems.append(f"{region} did not go back")
-        self.console.print(f"The way forward again: {region} to {red}", highlight=False)
+        self.say(f"The way forward again: {region} to {red}")
         return problems + roll_back_there(self.api, dag_id, Wanted((region,), "And forward again.", red), self.say)
 
     def say(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def follow(self, commit: Commit) -> RunState:
+    def follow(self, commit: Commit, dag_id: str = DAG_ID) -> RunState:
         """Show the run that took the commit until it ends."""
-        self._await(lambda: self.run_of(commit) is not None, COMMIT_TO_RUN_SECONDS, "no run took the commit")
+        runs = self.runs
+        self.wait_until(lambda: runs.of_commit(dag_id, commit.sha) is not None, COMMIT_TO_RUN_SECONDS, "no run took it")
         deadline = time.monotonic() + RUN_LIMIT_SECONDS
         with Screen(self.console) as screen:
             while time.monotonic() < deadline:
                 self.stack.check()
                 try:
-                    run = self.run_of(commit)
+                    run = runs.of_commit(dag_id, commit.sha)
                     assert run is not None
-                    tasks = self.api.tasks(DAG_ID, run.run_id)
-                    stages = story.stages(tasks, self.notes(run, tasks), story.now_utc())
+                    tasks = self.api.tasks(dag_id, run.run_id)
+                    told = [runs.story(dag_id, run, about(commit), tasks)]
+                    told += self.next_release.look(tasks) if self.next_release else []
                 except httpx.HTTPError:
                     time.sleep(1)
                     continue
                 counters = self.counters()
                 self.mark(tasks, counters)
-                screen.show(f"{DAG_ID}  {commit.sha[:10]} {commit.subject}\n{run.run_id}", stages, counters)
+                screen.show(told, counters)
                 if run.state in {"success", "failed"}:
                     return run
                 time.sleep(1)
         raise RedstartError(f"the run did not end within {RUN_LIMIT_SECONDS} s")
-
-    def notes(self, run: RunState, tasks: list[TaskState]) -> dict[str, str]:
-        states = {task.task_id: task.state for task in tasks}
-        notes = {}
-        if states.get("canary.analyze_canary") in {"running", "deferred"}:
-            launched = self.api.result(DAG_ID, run.run_id, "canary.launch_canary")
-            notes["canary.analyze_canary"] = story.soak_note(launched, story.now_utc())
-        if states.get("canary.analyze_canary") == "success":
-            notes["canary.analyze_canary"] = story.score_note(self._verdict(run))
-        return notes
 
     def mark(self, tasks: list[TaskState], counters: Counters | None) -> None:
         """Keep the counters of the moments that are told at the end."""
@@ -139,7 +152,7 @@ class Demo:
         self, variant: str, commit: Commit, run: RunState, before: Mapping[str, Any], found: Sequence[str] = ()
     ) -> Outcome:
         """Compare the end with what the variant should have led to."""
-        views, verdict, after = self.views(), self._verdict(run), self.counters()
+        views, verdict, after = self.views(), self.verdict(run), self.counters()
         live = fleet_view.live_commits(views)
         counted = sent_and_failed(self.marks.at("start"), after)
         problems = list(found) if counted else [*found, "the generator began anew: nobody counted all requests"]
@@ -155,34 +168,36 @@ class Demo:
                 problems.append(f"the canary did not stop the commit: the run ended as {run.state}")
             problems += [f"{region} no longer runs what it ran" for region, c in live.items() if c != before[region]]
         self.console.print()
-        self.console.print(fleet_table(fleet_view.rows(views), self.console.width))
+        everywhere = fleet_view.view_all(airflow_environment(self.settings), [self.app])
+        self.console.print(fleet_table(fleet_view.rows(everywhere), self.console.width))
         self.say_traffic(after)
         score = float(verdict["score"]) if verdict else None
         if score is not None:
-            self.console.print(f"Canary score: {score:.1f}", highlight=False)
+            self.say(f"Canary score: {score:.1f}")
         if run.state == "failed":
-            self.console.print(f"Why it stopped: {self.reason(run)}", markup=False, highlight=False)
+            self.say(f"Why it stopped: {self.reason(run)}")
         return Outcome(run.state, score, failed, tuple(problems))
 
     def say_traffic(self, after: Counters | None) -> None:
         """Requests of the whole run, of the push alone, and how the soak's traffic was shared."""
         for moment, words in (("start", "the run"), ("push", "the push of all regions")):
             if counted := sent_and_failed(self.marks.at(moment), after):
-                self.console.print(f"Requests during {words}: {counted[0]:,}, failed: {counted[1]:,}", highlight=False)
-        shared = shares(self.marks.at("soak"), self.soak_last, CANARY_REGION)
+                self.say(f"Requests during {words}: {counted[0]:,}, failed: {counted[1]:,}")
+        region = self.app.prod.canary_region
+        shared = shares(self.marks.at("soak"), self.soak_last, region)
         if shared:
             words = ", ".join(f"{group} {share:.1f} %" for group, share in shared.items())
-            self.console.print(f"Traffic in {CANARY_REGION} during the soak: {words}", highlight=False)
+            self.say(f"Traffic in {region} during the soak: {words}")
 
-    def reason(self, run: RunState) -> str:
-        """The message of the first task that failed, as its log has it."""
-        for task in self.api.tasks(DAG_ID, run.run_id):
-            if task.state == "failed" and task.task_id != "build.merge_back":
-                return f"{task.task_id}: {story.last_word(self.api.log(DAG_ID, run.run_id, task))[:1500]}"
-        return "no task failed"
+    def reason(self, run: RunState, dag_id: str = DAG_ID) -> str:
+        return self.runs.reason(dag_id, run)
+
+    def verdict(self, run: RunState, dag_id: str = DAG_ID) -> dict[str, Any] | None:
+        return self.runs.verdict(dag_id, run)
 
     def views(self) -> list[Any]:
-        return fleet_view.view_regions(airflow_environment(self.settings), "api", "main", REGIONS)
+        """Production, region by region."""
+        return fleet_view.view_environment(airflow_environment(self.settings), self.app)
 
     def counters(self) -> dict[str, Any] | None:
         try:
@@ -192,24 +207,17 @@ class Demo:
 
     def say_where(self) -> None:
         passwords = json.loads((self.settings.airflow_home / "passwords.json").read_text())
-        self.console.print(f"\nAirflow   {self.settings.airflow_url}/dags/{DAG_ID}", highlight=False)
-        self.console.print(f"log in    admin / {passwords['admin']}", highlight=False)
-        self.console.print(f"traffic   {self.settings.traffic_url}/counters", highlight=False)
-        self.console.print(f"reports   {self.settings.storage}/canaries", highlight=False, soft_wrap=True)
+        self.say(f"\nAirflow   {self.settings.airflow_url}/dags/{DAG_ID}")
+        self.say(f"log in    admin / {passwords['admin']}")
+        self.say(f"traffic   {self.settings.traffic_url}/counters")
+        self.say(f"reports   {self.settings.storage}/canaries")
 
-    def _verdict(self, run: RunState) -> dict[str, Any] | None:
-        value = self.api.result(DAG_ID, run.run_id, "canary.analyze_canary")
-        return value if isinstance(value, dict) else None
-
-    def run_of(self, commit: Commit) -> RunState | None:
+    def run_of(self, commit: Commit, dag_id: str = DAG_ID) -> RunState | None:
         """The newest run that selected this commit."""
-        for run in self.api.runs(DAG_ID):
-            selected = self.api.result(DAG_ID, run.run_id, "build.select_commit")
-            if isinstance(selected, dict) and selected.get("commit") == commit.sha:
-                return run
-        return None
+        return self.runs.of_commit(dag_id, commit.sha)
 
-    def _await(self, condition: Any, seconds: float, otherwise: str) -> None:
+    def wait_until(self, condition: Any, seconds: float, otherwise: str) -> None:
+        """RedstartError where the condition does not hold in time; an Airflow that does not answer is asked again."""
         deadline = time.monotonic() + seconds
         while True:
             self.stack.check()

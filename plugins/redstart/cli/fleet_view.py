@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.apps import App
 from include.fleet import ClusterRef, ClusterView, Group
 from redstart.cli.connected import connect
 
 
-def view_regions(environment: dict[str, str], app: str, stack: str, regions: Sequence[str]) -> list[ClusterView]:
-    """One view per region. `environment` holds the connections (AIRFLOW_CONN_...), as the stack was started with."""
-    connect(environment)
+def view_environment(connections: Mapping[str, str], app: App, environment: str = "prod") -> list[ClusterView]:
+    """One view per region, in the order of the push. `connections` are the stack's (AIRFLOW_CONN_...)."""
+    connect(connections)
     from redstart.hooks.fleet import FleetHook
 
-    hook = FleetHook()
-    return [hook.fleet(region).view_cluster(ClusterRef(app, stack, region)) for region in regions]
+    site = app.environment(environment)
+    hook = FleetHook(site.connection_id)
+    return [
+        hook.fleet(region, site.load_balancer).view_cluster(ClusterRef(app.name, site.stack, region))
+        for region in site.region_names
+    ]
+
+
+def view_all(connections: Mapping[str, str], apps: Sequence[App]) -> list[ClusterView]:
+    """Every region of every environment of the applications, production first."""
+    return [
+        view
+        for app in apps
+        for environment in app.environment_names
+        for view in view_environment(connections, app, environment)
+    ]
 
 
 def rows(views: Sequence[ClusterView]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`./redstart lock`, `unlock`, `hold`, `release`, `locks`: a person's share in the locks of the automation."""
+"""`./redstart lock`, `unlock`, `hold`, `unhold`, `locks`: a person's share in the locks of the automation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from include.apps import App, load_app
 from include.errors import ConfigError, RedstartError, RefusedError
-from include.ledger import Claim, Hold, Holder, LockedError, Place
+from include.ledger import EVERY_REGION, Claim, Hold, Holder, LockedError, Place
 from include.ledger.folds import TOLD_OF_PUSHES, pushes
 from redstart.cli.connected import open_ledger
 from redstart.cli.judging import complain
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 EVERYWHERE = "all"
 
-Region = Annotated[str, typer.Argument(help="Which region.")]
+Region = Annotated[
+    str, typer.Argument(help=f"Which region; `{EVERY_REGION}` is the way into production, one delivery's at a time.")
+]
 Regions = Annotated[str, typer.Argument(help=f"Which region; `{EVERYWHERE}` for each.")]
 Why = Annotated[str, typer.Option(help="Kept in the ledger, and shown to whoever meets it.")]
 User = Annotated[str, typer.Option(envvar=["REDSTART_USER", "USER"], help="Who you are.")]
 Application = Annotated[str, typer.Option("--app", help="Which application.")]
+InEnvironment = Annotated[str, typer.Option("--environment", help="Which environment of the application.")]
 
 
 def lock(
@@ -35,10 +38,13 @@ def lock(
     user: User = "",
     minutes: Annotated[float, typer.Option(min=1, max=24 * 60, help="It frees itself after them.")] = 60,
     takes_over: Annotated[bool, typer.Option("--take-over", help="Also where somebody else has it.")] = False,
+    environment: InEnvironment = "prod",
     application: Application = "api",
 ) -> None:
     """Lock a region: no push, canary, rollback or sweep changes it until you unlock it."""
-    with_ledger(lambda ledger: lock_region(ledger, place(application, region), user, why, minutes, takes_over))
+    with_ledger(
+        lambda ledger: lock_region(ledger, place(application, region, environment), user, why, minutes, takes_over)
+    )
 
 
 def unlock(
@@ -46,10 +52,13 @@ def unlock(
     why: Why,
     user: User = "",
     is_forced: Annotated[bool, typer.Option("--force", help="Also where it is not yours.")] = False,
+    environment: InEnvironment = "prod",
     application: Application = "api",
 ) -> None:
     """Free a region's lock."""
-    with_ledger(lambda ledger: unlock_region(ledger, place(application, region), user, why, is_forced=is_forced))
+    with_ledger(
+        lambda ledger: unlock_region(ledger, place(application, region, environment), user, why, is_forced=is_forced)
+    )
 
 
 def hold(
@@ -57,19 +66,22 @@ def hold(
     why: Why,
     user: User = "",
     minutes: Annotated[float | None, typer.Option(min=1, help="Without: until it is released.")] = None,
+    environment: InEnvironment = "prod",
     application: Application = "api",
 ) -> None:
     """Hold pushes: none begins or goes forward in the region. Rollbacks may."""
-    with_ledger(lambda ledger: hold_places(ledger, places(application, region), user, why, minutes))
+    with_ledger(lambda ledger: hold_places(ledger, places(application, region, environment), user, why, minutes))
 
 
-def release(region: Regions, why: Why, user: User = "", application: Application = "api") -> None:
+def unhold(
+    region: Regions, why: Why, user: User = "", environment: InEnvironment = "prod", application: Application = "api"
+) -> None:
     """Let a region's pushes go on that were held."""
-    with_ledger(lambda ledger: release_places(ledger, places(application, region), user, why))
+    with_ledger(lambda ledger: unhold_places(ledger, places(application, region, environment), user, why))
 
 
 def locks(application: Application = "api") -> None:
-    """Who has which region, why and until when; and what is held."""
+    """Who has which region of which environment, why and until when; and what is held."""
     try:
         rows = lock_rows(open_ledger(), load_app(application), clock.now())
     except RedstartError as error:
@@ -87,18 +99,28 @@ def with_ledger(deed: Callable[[Ledger], str]) -> None:
         raise typer.Exit(2) from error
 
 
-def place(application: str, region: str) -> Place:
-    """ConfigError where the application does not run in the region."""
+def place(application: str, region: str, environment: str = "prod") -> Place:
+    """ConfigError where the application has no such environment, or that one does not run in the region.
+
+    Of production there is one place more, all regions together: whose delivery is on its way has its lock.
+    """
     app = load_app(application)
-    if region not in app.prod.region_names:
-        known = ", ".join(app.prod.region_names)
-        raise ConfigError(f"{app.name} runs in {known}", source="command line", key="region", value=region)
-    return Place(app.name, app.stack, region)
+    site = app.environment(environment)
+    if region == EVERY_REGION and environment == "prod":
+        return Place(app.name, site.stack, EVERY_REGION)
+    if region not in site.region_names:
+        known = ", ".join(site.region_names)
+        raise ConfigError(f"{app.name}-{site.stack} runs in {known}", source="command line", key="region", value=region)
+    return Place(app.name, site.stack, region)
 
 
-def places(application: str, region: str) -> list[Place]:
-    names = load_app(application).prod.region_names if region == EVERYWHERE else [region]
-    return [place(application, name) for name in names]
+def places(application: str, region: str, environment: str = "prod") -> list[Place]:
+    names = (
+        load_app(application).environment(environment).region_names
+        if region in (EVERYWHERE, EVERY_REGION)
+        else [region]
+    )
+    return [place(application, name, environment) for name in names]
 
 
 def lock_region(ledger: Ledger, where: Place, user: str, why: str, minutes: float, takes_over: bool) -> str:
@@ -128,7 +150,7 @@ def hold_places(ledger: Ledger, where: Iterable[Place], user: str, why: str, min
     return "\n".join(one.describe() for one in holds)
 
 
-def release_places(ledger: Ledger, where: Iterable[Place], user: str, why: str) -> str:
+def unhold_places(ledger: Ledger, where: Iterable[Place], user: str, why: str) -> str:
     said = []
     for one in where:
         lifted = ledger.lift_hold(one, clock.now(), who=user, why=why)
@@ -137,13 +159,21 @@ def release_places(ledger: Ledger, where: Iterable[Place], user: str, why: str) 
 
 
 def lock_rows(ledger: Ledger, app: App, now: datetime) -> list[dict[str, str]]:
-    """A row per region: who has its lock, why, until when; its hold; and how its last push stands."""
-    return [_row(ledger, Place(app.name, app.stack, region), now) for region in app.prod.region_names]
+    """A row per region of every environment: who has its lock, why, until when; its hold; how its last push stands.
+
+    Before them, where somebody has it, the lock of production as a whole: whose delivery is on its way.
+    """
+    everywhere = Place(app.name, app.prod.stack, EVERY_REGION)
+    line = ledger.lease(everywhere)
+    rows = [_row(ledger, everywhere, "prod", now)] if line is not None and line.is_running(now) else []
+    sites = [(name, site, region) for name, site in app.environments.by_name.items() for region in site.region_names]
+    return rows + [_row(ledger, Place(app.name, site.stack, region), name, now) for name, site, region in sites]
 
 
-def _row(ledger: Ledger, where: Place, now: datetime) -> dict[str, str]:
+def _row(ledger: Ledger, where: Place, environment: str, now: datetime) -> dict[str, str]:
     lease, held = ledger.lease(where), ledger.hold(where, now)
     row = {
+        "environment": environment,
         "region": where.region,
         "lock": "free",
         "until": "",

@@ -137,7 +137,7 @@ def roll_back_here(app: App, ledger: Ledger, wanted: Wanted, user: str) -> list[
 
     def one(region: str) -> str:
         try:
-            return drive_region(app, ledger, Place(app.name, app.stack, region), wanted, user, run)
+            return drive_region(app, ledger, Place(app.name, app.prod.stack, region), wanted, user, run)
         except RedstartError as error:
             return f"{region}: {error}"
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from redstart.cli.story import TITLES, WORDS, Stage, clock
+from redstart.cli.story import TITLES, WORDS, RunStory, Stage, clock
 
 COLOURS = {
     "done": "green",
@@ -38,12 +38,15 @@ def open_console() -> Console:
 
 
 class Screen:
-    """Shows the latest picture; without a terminal prints a line whenever a stage's state changes."""
+    """Shows the latest picture; without a terminal prints a line whenever a stage's state changes.
+
+    The first of several runs is shown in full, the others in a line each: together they fit a terminal.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live: Live | None = None
-        self._said: dict[str, tuple[str, str]] = {}
+        self._said: dict[tuple[str, str], tuple[str, str]] = {}
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal and not self.console.is_dumb_terminal:
@@ -55,30 +58,36 @@ class Screen:
         if self._live is not None:
             self._live.__exit__(*error)
 
-    def show(self, heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] | None) -> None:
+    def show(self, runs: Sequence[RunStory], counters: Mapping[str, Any] | None) -> None:
         if self._live is not None:
-            self._live.update(picture(heading, stages, counters))
+            self._live.update(picture(runs, counters))
             return
-        for stage in stages:
-            note = stage.note if stage.state == "done" or not stage.note.endswith("left") else ""
-            said = (stage.state, note)
-            if stage.state not in {"waiting", "queued", "running"} and self._said.get(stage.title) != said:
-                self._said[stage.title] = said
-                took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "soaking" else ""
-                self.console.print(
-                    f"{MARKS.get(stage.state, '·')} {stage.title}: {stage.state}{took}{f' - {note}' if note else ''}",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
+        for run in runs:
+            for stage in run.stages:
+                self._say_change(run.dag_id, stage)
+
+    def _say_change(self, dag_id: str, stage: Stage) -> None:
+        note = stage.note if stage.state == "done" or not stage.note.endswith("left") else ""
+        said = (stage.state, note)
+        if stage.state in {"waiting", "queued", "running"} or self._said.get((dag_id, stage.title)) == said:
+            return
+        self._said[dag_id, stage.title] = said
+        took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "soaking" else ""
+        self.console.print(
+            f"{MARKS.get(stage.state, '·')} {dag_id}: {stage.title}: {stage.state}{took}{f' - {note}' if note else ''}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
-def picture(heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] | None) -> RenderableType:
+def picture(runs: Sequence[RunStory], counters: Mapping[str, Any] | None) -> RenderableType:
+    first, *others = runs
     table = Table(box=None, pad_edge=False, show_header=False, expand=False)
     for width in WIDTHS:  # fixed, so that the picture stands still while states change
         table.add_column(min_width=width, max_width=width, no_wrap=True)
     table.add_column(max_width=NOTE_WIDTH)
-    for stage in stages:
+    for stage in first.stages:
         colour = COLOURS.get(stage.state, "")
         took = clock(stage.seconds) if stage.seconds is not None else ""
         table.add_row(
@@ -88,10 +97,19 @@ def picture(heading: str, stages: Sequence[Stage], counters: Mapping[str, Any] |
             Text(took, "dim"),
             Text(stage.note),
         )
-    first, _, rest = heading.partition("\n")
-    lines = [Text(first, "bold", no_wrap=True, overflow="ellipsis")]
-    lines += [Text(rest, "dim", no_wrap=True, overflow="ellipsis")] if rest else []
-    return Group(*lines, Text(), table, Text(), traffic_line(counters))
+    lines: list[RenderableType] = [
+        _line(f"{first.dag_id}  {first.about}", "bold"),
+        _line(first.run_id, "dim"),
+        Text(),
+        table,
+        Text(),
+    ]
+    lines += [_line(f"{run.dag_id}  {run.about}: {run.now}", "cyan") for run in others]
+    return Group(*lines, traffic_line(counters))
+
+
+def _line(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def traffic_line(counters: Mapping[str, Any] | None) -> Text:
@@ -117,9 +135,9 @@ def fleet_table(rows: Sequence[Mapping[str, str]], width: int = ROOMY_WIDTH) -> 
 
 
 def lock_table(rows: Sequence[Mapping[str, str]]) -> Table:
-    """Who has which region: one row per region."""
+    """Who has which region: one row per region of every environment."""
     table = Table(title="Locks and holds", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("region", "lock", "until", "why", "hold", "last push"):
+    for column in ("environment", "region", "lock", "until", "why", "hold", "last push"):
         table.add_column(column, no_wrap=column not in ("why", "last push"))
     for row in rows:
         table.add_row(*(Text(row[str(column.header)]) for column in table.columns))

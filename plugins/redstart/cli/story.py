@@ -1,7 +1,8 @@
-"""What the demo tells of a run: stages and regions from task states (pure)."""
+"""What the demo tells of a run of any flow: stages, environments and regions from task states (pure)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,10 @@ TITLES: Mapping[str, str] = {
     "build.build_artifact": "build the artifact",
     "build.run_unit_tests": "run the unit tests",
     "build.bake_image": "bake the image, copy it to every region",
+    "select_candidate": "select the release candidate",
+    "environments": "",  # <environment>.push and <environment>.run_tests, side by side
+    "mark_candidate": "write down the release candidate",
+    "claim_production": "wait for the way into production",
     "canary.choose_baseline": "choose the baseline",
     "canary.launch_canary": "launch canary and baseline",
     "canary.analyze_canary": "soak and judge",
@@ -23,13 +28,17 @@ TITLES: Mapping[str, str] = {
     "order_regions": "order the regions",
     "push": "red/black push",
     "finish": "say what runs where",
+    "merge_release": "merge release into prod, tag it",
 }
 PUSH_NOTES: Mapping[str, str] = {
-    "push.claim_cluster": "waits for its turn",
-    "push.push_red_black": "new group up, traffic over",
-    "push.watch_red": "the new group alone, watched",
-    "push.roll_back": "goes back",
+    "claim_cluster": "waits for its turn",
+    "push_red_black": "new group up, traffic over",
+    "watch_red": "the new group alone, watched",
+    "roll_back": "goes back",
 }
+_PUSH = re.compile(rf"(?:(?P<environment>\w+)\.)?push\.(?P<deed>{'|'.join(PUSH_NOTES)})")
+_TESTS = re.compile(r"(?P<environment>\w+)\.run_tests")
+_IN_PUSH, _IN_TESTS = 0, 1
 WORDS = {
     "none": "waiting",
     "scheduled": "waiting",
@@ -43,6 +52,7 @@ WORDS = {
     "skipped": "skipped",
     "restarting": "restarting",
 }
+BUSY = frozenset({"running", "soaking", "watching", "retrying", "queued"})
 
 
 @dataclass(frozen=True)
@@ -55,44 +65,79 @@ class Stage:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class RunStory:
+    """A run as it is shown: what it is about, and its stages in their order."""
+
+    dag_id: str
+    about: str
+    run_id: str
+    stages: Sequence[Stage]
+
+    @property
+    def now(self) -> str:
+        """What is being done at the moment, in a few words."""
+        failed = [stage.title for stage in self.stages if stage.state == "failed"]
+        busy = [stage.title for stage in self.stages if stage.state in BUSY]
+        if failed:
+            return f"failed: {', '.join(failed)}"
+        if busy:
+            return ", ".join(busy)
+        return "done" if self.stages and all(stage.state in {"done", "skipped"} for stage in self.stages) else "waiting"
+
+
 def stages(tasks: Iterable[TaskState], notes: Mapping[str, str], now: datetime) -> list[Stage]:
     """Lines in the order of the flow; the tasks of a region's push are one line, in the order of the regions."""
-    tasks = list(tasks)
     order = list(TITLES)
-    lines = [(order.index(task.task_id), 0, stage_of(task, notes, now)) for task in tasks if task.task_id in TITLES]
-    for index in sorted({task.map_index for task in tasks if task.task_id in PUSH_NOTES}):
-        of_region = [task for task in tasks if task.task_id in PUSH_NOTES and task.map_index == index]
-        lines.append((order.index("push"), index, push_stage(of_region, now)))
-    return [stage for _, _, stage in sorted(lines, key=lambda line: line[:2])]
+    lines: list[tuple[tuple[int, str, int, int], Stage]] = []
+    pushes: dict[tuple[str, int], list[TaskState]] = {}
+    for task in tasks:
+        if push := _PUSH.fullmatch(task.task_id):
+            pushes.setdefault((push["environment"] or "", task.map_index), []).append(task)
+        elif tests := _TESTS.fullmatch(task.task_id):
+            environment = tests["environment"]
+            key = (order.index("environments"), environment, _IN_TESTS, task.map_index)
+            lines.append((key, stage_of(task, f"test {environment}", notes, now)))
+        elif task.task_id in TITLES:
+            key = (order.index(task.task_id), "", 0, task.map_index)
+            lines.append((key, stage_of(task, TITLES[task.task_id], notes, now)))
+    for (environment, index), of_region in pushes.items():
+        key = (order.index("environments" if environment else "push"), environment, _IN_PUSH, index)
+        lines.append((key, push_stage(of_region, now, environment)))
+    return [stage for _, stage in sorted(lines, key=lambda line: line[0])]
 
 
-def stage_of(task: TaskState, notes: Mapping[str, str], now: datetime) -> Stage:
+def stage_of(task: TaskState, title: str, notes: Mapping[str, str], now: datetime) -> Stage:
     word = WORDS.get(task.state, task.state)
     if word == "soaking" and task.task_id != "canary.analyze_canary":
         word = "waiting"
-    return Stage(TITLES[task.task_id], word, elapsed(task, now), notes.get(task.task_id, ""))
+    return Stage(title, word, elapsed(task, now), notes.get(task.task_id, ""))
 
 
-def push_stage(tasks: Sequence[TaskState], now: datetime) -> Stage:
+def push_stage(tasks: Sequence[TaskState], now: datetime, environment: str = "") -> Stage:
     """A region's push as one line: what its last task that has begun does; done when the watch is over."""
     order = list(PUSH_NOTES)
     begun = [task for task in tasks if task.state not in {"none", "scheduled", "skipped", "upstream_failed"}]
-    last = max(begun or tasks, key=lambda task: order.index(task.task_id) if begun else -order.index(task.task_id))
+    last = max(begun or tasks, key=lambda task: order.index(_deed(task)) if begun else -order.index(_deed(task)))
     label = next((task.label for task in tasks if task.label), "")
-    title = f"{TITLES['push']} {label}".rstrip()
-    word, note = WORDS.get(last.state, last.state), PUSH_NOTES[last.task_id]
+    title = " ".join(filter(None, (TITLES["push"], environment, label)))
+    word, note = WORDS.get(last.state, last.state), PUSH_NOTES[_deed(last)]
     if word == "soaking":
-        word = "waiting" if last.task_id == "push.claim_cluster" else "watching"
+        word = "waiting" if _deed(last) == "claim_cluster" else "watching"
     if any(task.state == "failed" for task in tasks):
-        word, note = "failed", "went back" if last.task_id == "push.roll_back" and word == "done" else note
-    elif word == "done" and last.task_id != "push.watch_red":
+        word, note = "failed", "went back" if _deed(last) == "roll_back" and word == "done" else note
+    elif word == "done" and _deed(last) != "watch_red":
         word = "running"
     return Stage(title, word, _push_seconds(tasks, now), "" if word in {"done", "skipped", "not reached"} else note)
 
 
+def _deed(task: TaskState) -> str:
+    return task.task_id.rpartition(".")[2]
+
+
 def _push_seconds(tasks: Sequence[TaskState], now: datetime) -> float | None:
     """From the begin of the push itself: waiting for one's turn is no work."""
-    begins = [task.started_at for task in tasks if task.task_id == "push.push_red_black" and task.started_at]
+    begins = [task.started_at for task in tasks if _deed(task) == "push_red_black" and task.started_at]
     if not begins:
         return None
     is_over = all(task.is_ended for task in tasks)
@@ -119,6 +164,14 @@ def score_note(verdict: Mapping[str, Any] | None) -> str:
         return ""
     judged = verdict.get("judged")
     return f"score {float(verdict['score']):.1f}" + (f", {judged} metrics" if judged else "")
+
+
+def note_of_tests(result: Mapping[str, Any] | None) -> str:
+    """What a station's tests found, from run_tests' result."""
+    if not result or result.get("total") is None:
+        return ""
+    passed = int(result["total"]) - int(result.get("skipped", 0))
+    return f"{passed} tests passed"
 
 
 def clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ from airflow.sdk import Param
 
 from include.apps import App, ReleaseFlow
 from redstart.groups.delivery import regions_field, soak_field
+from redstart.ui.links import candidates_url
 
 CANDIDATE = r"^([0-9a-f]{7,40}|[0-9]{8}\.[0-9]{6}-[0-9a-f]{7,})$"
 
@@ -18,8 +19,8 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             type=["null", "string"],
             pattern=CANDIDATE,
             title="Release candidate",
-            description="Its version, or 7 hex digits or more of its commit. Empty: the newest. "
-            f"Which there are: /redstart/candidates/{app.name}, or `./redstart candidates {app.name}`.",
+            description_md="Its version, or 7 hex digits or more of its commit. Empty: the newest. Which there are: "
+            f"[the list]({candidates_url(app.name)}), or `./redstart candidates {app.name}`.",
         ),
         "reason": Param(
             "",

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from include.errors import RefusedError
 from redstart.hooks.build import BuildHook
 from redstart.operators.station import StationOperator, key_of_run
-from redstart.ui.links import BuildLogLink, UnitTestLogLink, build_file
+from redstart.operators.test_report import TestReport
+from redstart.ui.links import BuildLogLink, TestReportLink, UnitTestLogLink, build_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,21 +51,27 @@ class BuildArtifactOperator(StationOperator):
 class RunUnitTestsOperator(StationOperator):
     """Run the application's own unit tests on a clean copy of the commit.
 
-    A failure ends the run before any machine starts.
+    A failure ends the run before any machine starts, and names the tests that failed. Where the command writes results
+    (`{junit}`), they must say so too: without results nothing has passed.
 
     **Retry and clear**: runs them again.
     """
 
-    operator_extra_links = (UnitTestLogLink(),)
+    operator_extra_links = (TestReportLink(), UnitTestLogLink())
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        settings = self.application.build
-        log = build_file(self.app, key_of_run(context), "unit-tests.log")
-        seconds = BuildHook(self.repository).check(
-            self.selected(context).commit,
+        delivery, settings = self.selected(context), self.application.build
+        results, log = self.installation.results(), build_file(self.app, key_of_run(context), "unit-tests.log")
+        check = BuildHook(self.repository).check(
+            delivery.commit,
             settings.test_command,
             timeout_seconds=settings.test_timeout_seconds,
-            keep=partial(self.installation.results().write, log),
+            keep=partial(results.write, log),
         )
-        self.log.info("passed in %.1f s; output: %s", seconds, log)
-        return {"schema": 1, "seconds": round(seconds, 1), "log": log}
+        report = TestReport(results, delivery, key_of_run(context), context["ti"].task_id)
+        report.add(check)
+        report.keep(f"Unit tests of {self.app}", {"Command": " ".join(settings.test_command)})
+        if check.problem:
+            raise RefusedError(check.problem)
+        self.log.info("%s in %.1f s; output: %s", report.words(), check.seconds, log)
+        return {"schema": 1, "seconds": round(check.seconds, 1), "log": log, **report.summary()}

@@ -17,11 +17,11 @@ from redstart.operators.cluster import claim_patiently, hold_cluster, place_of, 
 from redstart.operators.goals import cluster_of, need_of
 from redstart.operators.production import images_of, is_same_production, recorded_images
 from redstart.operators.station import (
-    BAKE_IMAGE,
     CHOOSE_BASELINE,
     StationOperator,
     fence,
     image_in,
+    images_of_run,
     key_of_run,
     result_of,
 )
@@ -130,7 +130,7 @@ class LaunchCanaryOperator(CanaryOperator):
         store = context.get("task_state_store")
         earlier = store.get(SOAK_KEY) if store is not None else None
         chosen = result_of(context, CHOOSE_BASELINE)
-        images = result_of(context, BAKE_IMAGE)["images"]
+        images = images_of_run(context)
         if earlier and (earlier["image"] != images.get(region) or not is_same_production(earlier, chosen, images)):
             earlier = None  # a cleared run with another commit, or another version in production
         if earlier and datetime.fromisoformat(earlier["soak_end"]) <= clock.now():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from include.bake import BakeProgress
     from include.redblack import Progress
 
-READS = ("view_", "count_", "find_", "builder_state")
+READS = ("view_", "count_", "find_")
 
 
 class Account:

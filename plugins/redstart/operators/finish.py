@@ -11,7 +11,7 @@ from include.ledger import Kind
 from include.ledger.folds import times_to_safe
 from redstart.hooks.fleet import FleetHook
 from redstart.operators.cluster import place_of
-from redstart.operators.source import describe_live
+from redstart.operators.live import describe_live
 from redstart.operators.station import StationOperator, key_of_run
 from redstart.ui.links import LiveLink, RegionsLink
 

@@ -11,7 +11,7 @@ from include.errors import RefusedError
 from include.ledger import Holder, Kind, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import ClusterOperator, place_of, who_of
-from redstart.operators.source import live_commits
+from redstart.operators.live import live_commits
 from redstart.operators.station import key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, last_end, push_end, what_hinders
 from redstart.ui.links import PushLogLink, push_file

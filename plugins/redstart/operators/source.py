@@ -1,160 +1,243 @@
-"""The source of a delivery: which commit, and prod's changes back into release."""
+"""The source of a delivery: which commit of the flow's branch this run is about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.apps import DeliverFlow, VerifyFlow
 from include.apps.delivery import Delivery, choose_canary_region, order_regions, word_if_live
-from include.errors import RefusedError
-from include.fleet import ClusterView
+from include.apps.selection import (
+    MOST_SUPERSEDED,
+    Choice,
+    Verdict,
+    Wish,
+    choose_commit,
+    next_number,
+    range_start,
+    superseded,
+)
+from include.apps.webhook import COMMIT_ID
+from include.errors import RefusedError, RetryableError
+from include.fleet import ClusterRef, ClusterView
+from include.ledger import EVERY_REGION, Kind
+from redstart.hooks.fleet import FleetHook
+from redstart.operators.accounting import CommitAccounts, Teller, one_line
+from redstart.operators.cluster import place_of, who_of
+from redstart.operators.live import describe_trees, live_trees
 from redstart.operators.station import StationOperator, key_of_run
 from redstart.operators.stopped import StoppedContent
-from redstart.ui.links import CommitLink, MergeLink
+from redstart.ui.links import CommitLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.apps.source import CommitInfo
     from redstart.hooks.git import GitRepository
+    from redstart.operators.drive import Account
+
+TRIES = 5
+BY_HAND = "manual"
+log = logging.getLogger(__name__)
 
 
 class SelectCommitOperator(StationOperator):
-    """Take the newest commit of the prod branch (or the one named in the form) if it is not yet live everywhere.
+    """Take the newest commit of the flow's branch, or the one named in the form.
 
-    **Nothing new**: when its content already serves in every region of this run, everything after is skipped and
-    the run succeeds; XCom `word` says so. The same when a canary has stopped this content before: a branch's event
-    and the clock do not try it again. A person does, by starting a run.
+    Each commit is the subject of one run, or named there as superseded: those between the last subject and this one,
+    and those whose events started this run, give way to it. The ledger has both.
 
-    **Retry and clear**: looks at the branch and at what is live again, so a cleared run may take a newer commit.
+    **Nothing to do**: everything after is skipped and the run succeeds; XCom `word` says why. *Already the subject of
+    run X*: another run has taken the newest commit; a run started by hand takes it again. *Already live*: its content
+    (not its author: a merge of ours changes none) serves in every region of this run; in a flow that only verifies, in
+    all its environments, and where that makes candidates it is one, or serves in production. *A canary stopped this
+    content*: neither a branch's event nor the clock tries it again, a person does, by starting a run.
+
+    **Retry and clear**: looks at the branch and at what is live again. The run keeps its commit, unless there is a
+    newer one: it takes that, or, where another run has, ends as superseded.
     """
 
     operator_extra_links = (CommitLink(),)
 
+    def __init__(self, *, app: str, flow: str, **kwargs: Any) -> None:
+        super().__init__(app=app, **kwargs)
+        self.flow = flow
+
+    @property
+    def followed(self) -> VerifyFlow | DeliverFlow:
+        flow = self.application.flows[self.flow]
+        assert isinstance(flow, VerifyFlow | DeliverFlow)
+        return flow
+
     def deliver(self, context: Context) -> dict[str, Any]:
-        app, repository = self.application, self.repository
-        repository.fetch()
-        commit = choose_commit(repository, app.source.prod_branch, context["params"].get("commit"))
-        info = repository.commit_info(commit)
-        regions = order_regions(app.prod, context["params"].get("regions"))
-        live = self.live_trees(repository, regions)
-        if word := word_if_live(live, info.tree, commit) or self.word_if_stopped(context, info.tree, commit):
-            context["ti"].xcom_push(key="word", value=word)
-            with self.told(context) as account:
-                account.add(word)
-            raise AirflowSkipException(word)
+        repository = self.repository
         with self.told(context) as account:
-            account.note(f"{commit} by {one_line(info.author)}: {one_line(info.subject)}")
-            account.note(f"version {info.version}, to {', '.join(regions)}")
-            account.note(f"content {info.tree[:10]}; live now: {describe_trees(live)}")
-        return Delivery(
-            app=app.name,
-            run_key=key_of_run(context),
-            commit=commit,
-            tree=info.tree,
-            version=info.version,
-            subject=one_line(info.subject),
-            author=one_line(info.author),
-            committed_epoch=int(info.committed_at.timestamp()),
-            regions=regions,
-            canary_region=choose_canary_region(app.prod, regions),
-        ).to_xcom()
+            choice = self.choose(context, repository, account)
+            info = repository.commit_info(choice.commit)
+            account.note(f"{info.commit} by {one_line(info.author)}: {one_line(info.subject)}")
+            if word := self.word_if_nothing_to_do(context, repository, choice, info, account):
+                context["ti"].xcom_push(key="word", value=word)
+                account.add(word)
+                raise AirflowSkipException(word)
+            return self.delivery(context, info, account).to_xcom()
+
+    def choose(self, context: Context, repository: GitRepository, account: Account) -> Choice:
+        """What the rules say, and the ledger keeps. Who is overtaken by another run's selection looks again."""
+        accounts = CommitAccounts(self.ledger, self.application, self.flow, self.followed.branch)
+        teller = Teller(key_of_run(context), who_of(context))
+        told = list(told_commits(context, self.followed.branch))
+        for _ in range(TRIES):
+            selections = accounts.selections()  # before the branch, see include/apps/selection.py
+            repository.fetch()
+            wish = self.wish(context, repository)
+            choice = choose_commit(selections, wish)
+            if choice.verdict is not Verdict.TAKE:
+                passed_over = superseded([], told, choice.commit, selections)
+                accounts.name_superseded(teller, passed_over, choice.commit)
+                return choice
+            between = repository.commits_between(range_start(selections), choice.commit, MOST_SUPERSEDED + 1)
+            passed_over = superseded(between, told, choice.commit, selections)
+            info, number = repository.commit_info(choice.commit), next_number(selections)
+            if accounts.take(teller, number, info, passed_over, is_named=bool(wish.named)):
+                self.tell_superseded(account, passed_over, is_all=len(between) <= MOST_SUPERSEDED)
+                return choice
+        raise RetryableError(f"Other runs of {self.flow} have selected a commit {TRIES} times meanwhile.")
+
+    def wish(self, context: Context, repository: GitRepository) -> Wish:
+        branch = self.followed.branch
+        head = repository.head(branch)
+        named = context["params"].get("commit")
+        return Wish(
+            key_of_run(context),
+            branch,
+            head,
+            named=commit_on(repository, branch, head, named) if named else "",
+            is_by_hand=is_by_hand(context),
+        )
+
+    def tell_superseded(self, account: Account, commits: list[str], *, is_all: bool) -> None:
+        if commits:
+            names = ", ".join(commit[:10] for commit in commits[:10])
+            account.note(f"superseded: {len(commits)} earlier ({names}{', ...' if len(commits) > 10 else ''})")
+        if not is_all:
+            account.note(f"more than {MOST_SUPERSEDED} commits came at once; the oldest are not named one by one")
+
+    def word_if_nothing_to_do(
+        self, context: Context, repository: GitRepository, choice: Choice, info: CommitInfo, account: Account
+    ) -> str | None:
+        """Why the run ends here, or None."""
+        is_delivery = isinstance(self.followed, DeliverFlow)
+        stopped = self.word_if_stopped(context, info.tree, info.commit) if is_delivery else None
+        if choice.verdict is Verdict.END:
+            return stopped or choice.why
+        live = live_trees(repository, self.views(context))
+        account.note(f"content {info.tree[:10]}; live now: {describe_trees(live)}")
+        word = word_if_live(live, info.tree, info.commit)
+        if word and not is_delivery and not self.is_candidate_or_live(repository, info.tree):
+            word = None
+        return word or stopped
+
+    def views(self, context: Context) -> dict[str, ClusterView]:
+        """The clusters that the flow is about: production's in the form's regions, or those of all its environments."""
+        if isinstance(self.followed, DeliverFlow):
+            return {region: self.view(region) for region in self.regions(context)}
+        environments = self.followed.environments
+        return {
+            f"{name} {region}": self.view_of(name, region)
+            for name in environments
+            for region in self.application.environment(name).region_names
+        }
+
+    def view_of(self, environment: str, region: str) -> ClusterView:
+        site = self.application.environment(environment)
+        fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
+        return fleet.view_cluster(ClusterRef(self.application.name, site.stack, region))
+
+    def is_candidate_or_live(self, repository: GitRepository, tree: str) -> bool:
+        """Whether the flow has nothing left to make of a content that serves in all its environments."""
+        if not getattr(self.followed, "makes_candidates", False):
+            return True
+        made = self.ledger.events(place=place_of(self.application, EVERY_REGION), kinds={Kind.CANDIDATE_MADE})
+        if any(one.event.data.get("flow") == self.flow and one.event.data.get("tree") == tree for one in made):
+            return True
+        production = {region: self.view_of("prod", region) for region in self.application.prod.region_names}
+        return word_if_live(live_trees(repository, production), tree, "") is not None
 
     def word_if_stopped(self, context: Context, tree: str, commit: str) -> str | None:
         """Why a canary's no-go keeps this content from being tried again, or None."""
         stopped = StoppedContent(self.installation.results(), self.app).find(tree)
-        if stopped is None or stopped["run"] == key_of_run(context) or context["dag_run"].run_type == "manual":
+        if stopped is None or stopped["run"] == key_of_run(context) or is_by_hand(context):
             return None
         return (
             f"Nothing new: a canary stopped what {commit[:10]} contains (run {stopped['run']}, "
             f"{stopped['report']}). A run started by hand tries it again."
         )
 
-    def live_trees(self, repository: GitRepository, regions: Sequence[str]) -> dict[str, str | None]:
-        """Region -> the content that takes its traffic; None where that is not one known content."""
-        found: dict[str, str | None] = {}
-        for region in regions:
-            view = self.view(region)
-            trees = {tree_of(repository, commit) for commit in live_commits(view)}
-            found[region] = trees.pop() if len(trees) == 1 else None
-        return found
+    def regions(self, context: Context) -> tuple[str, ...]:
+        """Of production, in the order of the push; none where the flow only verifies."""
+        if isinstance(self.followed, VerifyFlow):
+            return ()
+        return order_regions(self.application.prod, context["params"].get("regions"))
+
+    def delivery(self, context: Context, info: CommitInfo, account: Account) -> Delivery:
+        regions = self.regions(context)
+        where = regions or getattr(self.followed, "environments", ())
+        account.note(f"version {info.version}, to {', '.join(where)}")
+        return Delivery(
+            app=self.app,
+            run_key=key_of_run(context),
+            commit=info.commit,
+            tree=info.tree,
+            version=info.version,
+            subject=one_line(info.subject),
+            author=one_line(info.author),
+            committed_epoch=int(info.committed_at.timestamp()),
+            regions=regions,
+            canary_region=choose_canary_region(self.application.prod, regions) if regions else "",
+            branch=self.followed.branch,
+        )
 
 
-class MergeBranchOperator(StationOperator):
-    """Merge the prod branch back into release, so that the next release contains what runs in production.
+def is_by_hand(context: Context) -> bool:
+    """Whether a person started the run, rather than a commit or the clock."""
+    # Not str(): the task SDK's enum does not say its value by that.
+    return bool(context["dag_run"].run_type == BY_HAND)
 
-    A conflict, or a remote that stays away, fails this task, names the files, writes nothing - and does not stop
-    the delivery.
 
-    **Retry and clear**: safe; what is already merged is "nothing to do".
+def told_commits(context: Context, branch: str) -> Iterator[str]:
+    """Commits of the events that started the run. Anybody who may send Airflow events may have said them."""
+    events: Mapping[Any, Any] = context.get("triggering_asset_events") or {}
+    for of_asset in events.values():
+        for event in of_asset:
+            payload = (event.extra or {}).get("payload")
+            if not isinstance(payload, Mapping) or payload.get("branch") != branch:
+                continue
+            commit = payload.get("commit")
+            if isinstance(commit, str) and COMMIT_ID.fullmatch(commit):
+                yield commit
+
+
+def newer_head(repository: GitRepository, flow: DeliverFlow, delivery: Delivery) -> str | None:
+    """The branch's head where it is a newer content than the delivery's; None also where the remote does not answer.
+
+    A branch that was moved back behind the delivery's commit has nothing newer.
     """
-
-    operator_extra_links = (MergeLink(),)
-
-    def deliver(self, context: Context) -> dict[str, Any]:
-        source, target = self.application.source.prod_branch, self.application.source.release_branch
-        with self.told(context) as account:
-            result = self.repository.merge_branch(source, target)
-            if result.outcome == "conflict":
-                names = one_line(", ".join(result.conflicts), 2000)
-                sides = f"{source} ({result.source_commit[:10]}) and {target} ({result.target_commit[:10]})"
-                raise RefusedError(
-                    f"{sides} disagree in: {names}. "
-                    f"Nothing was written; merge {source} into {target} by hand. The delivery goes on."
-                )
-            account.note(f"{source} into {target}: {result.outcome}, {target} is at {result.merged_to[:10]}")
-        return {"schema": 1, "outcome": result.outcome, "merged_to": result.merged_to}
-
-
-def choose_commit(repository: GitRepository, branch: str, wanted: str | None) -> str:
-    """The wanted commit, which must be on `branch`, else the branch's head."""
-    head = repository.head(branch)
-    if not wanted:
-        return head
-    commit = repository.resolve(wanted)
-    if not repository.is_ancestor(commit, head):
-        raise RefusedError(f"{commit[:10]} is not on branch {branch}: only what is there can be delivered.")
-    return commit
-
-
-def one_line(text: str, most: int = 200) -> str:
-    """What somebody else wrote, fit for a line of a log: without control characters, and not longer than `most`."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text)
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
-
-
-def describe_trees(live: Mapping[str, str | None]) -> str:
-    """Region and content, in words."""
-    return ", ".join(f"{region} {tree[:10] if tree else 'something else'}" for region, tree in live.items())
-
-
-def live_commits(view: ClusterView) -> set[str]:
-    """Commits of the groups that take a cluster's traffic, canary and baseline aside; '' where untagged."""
-    main = (group for group in view.groups if group.tags.get("redstart:role", "main") == "main")
-    return {group.tags.get("redstart:commit", "") for group in main if group.is_enabled}
-
-
-def tree_of(repository: GitRepository, commit: str) -> str | None:
-    """The content of a commit that may no longer be known."""
     try:
-        return repository.tree_id(commit)
-    except RefusedError:
+        repository.fetch()
+        head = repository.head(flow.branch)
+        is_newer = head != delivery.commit and not repository.is_ancestor(head, delivery.commit)
+        return head if is_newer and repository.tree_id(head) != delivery.tree else None
+    except (RetryableError, RefusedError) as error:
+        log.warning("Whether there is a newer commit than %s is not known: %s", delivery.commit[:10], error)
         return None
 
 
-def describe_live(views: Mapping[str, ClusterView]) -> dict[str, list[dict[str, Any]]]:
-    """Region -> what takes traffic there: group, version, commit, healthy instances."""
-    return {
-        region: [
-            {
-                "group": group.name,
-                "version": group.tags.get("redstart:version", ""),
-                "commit": group.tags.get("redstart:commit", ""),
-                "healthy": group.healthy_count,
-            }
-            for group in view.groups
-            if group.is_enabled
-        ]
-        for region, view in views.items()
-    }
+def commit_on(repository: GitRepository, branch: str, head: str, named: str) -> str:
+    """The id of the commit that a person named; RefusedError unless it is on `branch`."""
+    commit = repository.resolve(named)
+    if not repository.is_ancestor(commit, head):
+        raise RefusedError(f"{commit[:10]} is not on branch {branch}: only what is there can be delivered.")
+    return commit

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
-from include.apps import load_app
+from include.apps import DeliverFlow, load_app
 from include.canary.looks import LookPlan
+from redstart.hooks.git import GitRepositoryHook
 from redstart.hooks.installation import InstallationHook
 from redstart.operators import clock
 from redstart.operators.canary_files import CanaryFiles
 from redstart.operators.judgement import SOAK_END, SOAK_START, CanaryJudge
 from redstart.operators.outcome import translated, with_defaults
+from redstart.operators.source import is_by_hand, newer_head
 from redstart.operators.station import LAUNCH_CANARY, key_of_run, result_of, selected
 from redstart.sensors.soak import Soak
 from redstart.sensors.soak_metrics import SoakMetrics
@@ -35,6 +38,9 @@ class CanaryAnalysisSensor(BaseSensorOperator):
     or a score below marginal, ends the soak early. A metric store that does not answer at a look costs that look; at
     the end it is asked again, and if it stays away the gate says so.
 
+    Where the flow says `newer_commit = "cancel"`, each look also asks whether the branch has a newer commit; if so, the
+    soak ends there, the run ends green with a word, and nothing is pushed. A run started by hand is not cancelled.
+
     **Retry**: the same moments; looks that were taken are not taken again. Data once kept is judged again, not
     fetched again.
     **Clear**: the same moments as well. Airflow clears launch_canary and stop_canary with it: a canary that still runs
@@ -45,10 +51,11 @@ class CanaryAnalysisSensor(BaseSensorOperator):
     operator_extra_links = (CanaryReportLink(),)
     ui_color = "#fdf3d8"
 
-    def __init__(self, *, app: str, **kwargs: Any) -> None:
+    def __init__(self, *, app: str, flow: str = "prod", **kwargs: Any) -> None:
         # At least one retry: an event that overtakes the deferral fails the try, not the soak.
         super().__init__(**with_defaults(type(self), kwargs))
         self.app = app
+        self.flow = flow
 
     def execute(self, context: Context) -> Any:
         return self.analyze(context)
@@ -62,6 +69,7 @@ class CanaryAnalysisSensor(BaseSensorOperator):
             summary = soak.advance()
             if summary is not None:
                 return summary
+            self.end_if_superseded(context)
             window = soak.next()
         self.log.info(
             "%s and %s soak until %s; judged next at %s",
@@ -74,6 +82,21 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         trigger = CanarySoakTrigger(end_epoch=due, subject=f"{launched['canary']} in {launched['region']}")
         left = timedelta(seconds=due - clock.now().timestamp())
         return self.defer(trigger=trigger, method_name="analyze", timeout=left + GRACE)
+
+    def end_if_superseded(self, context: Context) -> None:
+        """AirflowSkipException where the flow does not go on with a canary whose branch has a newer commit."""
+        app, delivery = load_app(self.app), selected(context)
+        flow = app.flows[self.flow]
+        if not isinstance(flow, DeliverFlow) or flow.newer_commit != "cancel" or is_by_hand(context):
+            return
+        newer = newer_head(GitRepositoryHook().repository(app.source.repository), flow, delivery)
+        if newer is not None:
+            word = (
+                f"Superseded: {newer[:10]} came to {flow.branch} while {delivery.commit[:10]} soaked; "
+                "its own run takes it. Nothing was pushed."
+            )
+            context["ti"].xcom_push(key="word", value=word)
+            raise AirflowSkipException(word)
 
     def soak(self, context: Context, launched: Mapping[str, Any]) -> Soak:
         installation, app = InstallationHook(), load_app(self.app)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.canary.approval import (
     LONGEST,
@@ -26,19 +23,13 @@ from include.canary.approval import (
 from include.errors import RefusedError
 from redstart.hooks.installation import InstallationHook
 from redstart.operators.canary_files import CanaryFiles
+from redstart.ui.html_page import html_page
 from redstart.ui.same_site import require_same_origin
 
 NOTHING = "The gate has refused nothing here, or has gone on since: there is nothing to approve."
 NOT_ALLOWED = "Only an operator or admin may approve this."
-POLICY = (
-    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
-)
 
 router = APIRouter()
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-)
 
 
 @router.get("/approve/{app}/{key}")
@@ -115,8 +106,9 @@ def _answer(
             {"detail": problem, "refusal": refusal_json(refusal), "approval": found, "may_approve": may_approve},
             status_code=status,
         )
-    nonce = secrets.token_urlsafe(16)
-    page = _templates.get_template("approve.html.j2").render(
+    return html_page(
+        "approve.html.j2",
+        status=status,
         refusal=refusal,
         approval=approval,
         may_approve=may_approve,
@@ -124,13 +116,4 @@ def _answer(
         typed=typed,
         shortest=SHORTEST,
         longest=LONGEST,
-        nonce=nonce,
     )
-    headers = {
-        "Content-Security-Policy": POLICY.format(nonce=nonce),
-        "X-Content-Type-Options": "nosniff",
-        # With "no-referrer" a browser would say `Origin: null` of our own form.
-        "Referrer-Policy": "same-origin",
-        "Cache-Control": "private, no-store",
-    }
-    return Response(page, status_code=status, media_type="text/html; charset=utf-8", headers=headers)

@@ -49,6 +49,16 @@ def approval_url(app: str, key: str) -> str:
     return f"{URL_PREFIX}/approve/{app}/{key}"
 
 
+def tests_file(app: str, key: str, task_id: str, ending: str) -> str:
+    """Where what a task's tests found is kept: html, json, log."""
+    return f"tests/{app}/{key}/{task_id}.{ending}"
+
+
+def candidates_url(app: str) -> str:
+    """The page of an application's release candidates."""
+    return f"{URL_PREFIX}/candidates/{app}"
+
+
 def key_of(ti_key: TaskInstanceKey) -> str:
     return flow_key(ti_key.dag_id, ti_key.run_id)
 
@@ -166,17 +176,63 @@ class LineLink(StationLink):
 class SweepLink(BaseOperatorLink):
     """What is out of traffic, what it has cost, and what was deleted."""
 
-    name = "Black groups"
+    name = "Swept groups"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        region = str(getattr(operator, "region", ""))
-        return report_url(region_file(operator.app, key_of(ti_key), ti_key.task_id, region))
+        place = f"{getattr(operator, 'environment', '')}-{getattr(operator, 'region', '')}"
+        return report_url(region_file(operator.app, key_of(ti_key), ti_key.task_id, place))
+
+
+class SweptImagesLink(StationLink):
+    """Images and builders: which went, which stay, and why."""
+
+    name = "Swept images"
+
+
+class LocksLink(StationLink):
+    """Who has which lock, and which were freed."""
+
+    name = "Locks"
 
 
 class LiveLink(StationLink):
     """What takes traffic in every region."""
 
     name = "What runs where"
+
+
+class CandidateLink(StationLink):
+    """Which candidate, what it passed, and its images."""
+
+    name = "Candidate"
+
+
+class CandidatesLink(BaseOperatorLink):
+    """All release candidates of the application."""
+
+    name = "All candidates"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return candidates_url(operator.app)
+
+
+class TestReportLink(BaseOperatorLink):
+    """Every test, the failures first."""
+
+    __test__ = False  # nothing for pytest to collect
+    name = "Test report"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(tests_file(operator.app, key_of(ti_key), ti_key.task_id, "html"))
+
+
+class EnvironmentTestLogLink(BaseOperatorLink):
+    """What the tests printed."""
+
+    name = "Test log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return report_url(tests_file(operator.app, key_of(ti_key), ti_key.task_id, "log"))
 
 
 ALL_LINKS = (
@@ -196,5 +252,11 @@ ALL_LINKS = (
     LineLink(),
     LiveLink(),
     SweepLink(),
+    SweptImagesLink(),
+    LocksLink(),
+    CandidateLink(),
+    CandidatesLink(),
+    TestReportLink(),
+    EnvironmentTestLogLink(),
 )
 """For the plugin: the pages show only links that are registered."""

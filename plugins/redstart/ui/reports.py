@@ -13,7 +13,7 @@ MEDIA_TYPES = {
     "log": "text/plain; charset=utf-8",
     "npz": "application/octet-stream",
 }
-FOLDERS = ("canaries", "builds", "pushes", "stations")
+FOLDERS = ("canaries", "builds", "pushes", "stations", "tests")
 # A report shows names that came from outside: it may draw and count, but fetch nothing, submit nothing, and
 # it runs as an origin of its own, away from the session's cookie.
 HEADERS = {

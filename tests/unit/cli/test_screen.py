@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.console import Console, RenderableType
 
-from redstart.cli.screen import fleet_table, picture
-from redstart.cli.story import TITLES, Stage
+from redstart.cli.screen import Screen, fleet_table, picture
+from redstart.cli.story import TITLES, RunStory, Stage
 
 LONG = "bake the image, copy it to every region"
 ROW = {
@@ -28,18 +28,38 @@ def drawn(what: RenderableType, width: int) -> list[str]:
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
+def run(*stages: Stage, about: str = "0123456789 a subject", dag_id: str = "api_prod") -> RunStory:
+    return RunStory(dag_id, about, f"run {'x' * 200}", stages)
+
+
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_each_stage_has_one_line_whatever_the_heading(width: int) -> None:
-    stages = [Stage(title, "done", 65.0) for title in TITLES.values()]
-    lines = drawn(picture(f"api_prod 0123456789 {'a long subject ' * 12}\nrun {'x' * 200}", stages, None), width)
-    assert len(lines) == 2 + 1 + len(TITLES) + 1 + 1
+    titles = [title for title in TITLES.values() if title]
+    stages = [Stage(title, "done", 65.0) for title in titles]
+    lines = drawn(picture([run(*stages, about="a long subject " * 12)], None), width)
+    assert len(lines) == 2 + 1 + len(titles) + 1 + 1
     assert any(LONG in line and line.endswith("1:05") for line in lines)
 
 
 def test_columns_do_not_move_with_the_states() -> None:
-    before = drawn(picture("run", [Stage("gate", "done", 1.0, "note")], None), 100)[2]
-    after = drawn(picture("run", [Stage("gate", "not reached", 1.0, "note")], None), 100)[2]
-    assert before.index("note") == after.index("note")
+    before = drawn(picture([run(Stage("gate", "done", 1.0, "note"))], None), 100)[3]
+    after = drawn(picture([run(Stage("gate", "not reached", 1.0, "note"))], None), 100)[3]
+    assert before.index("note") == after.index("note") > 0
+
+
+def test_another_run_beside_the_first_is_one_line() -> None:
+    beside = run(Stage("test staging", "running", 3.0), Stage("finish", "waiting", None), dag_id="api_release")
+    lines = drawn(picture([run(Stage("gate", "done", 1.0)), beside], None), 100)
+    assert lines[-2:] == ["api_release  0123456789 a subject: test staging", "traffic: not answering"]
+
+
+def test_without_a_terminal_each_change_is_a_line_that_names_its_flow() -> None:
+    console = Console(width=150, color_system=None, force_terminal=False)
+    with console.capture() as capture, Screen(console) as screen:
+        for state in ("waiting", "running", "done", "done"):
+            beside = run(Stage("gate", state, 61.0), dag_id="api_release")
+            screen.show([run(Stage("gate", state, 60.0)), beside], None)
+    assert capture.get().splitlines() == ["✓ api_prod: gate: done (1:00)", "✓ api_release: gate: done (1:01)"]
 
 
 @pytest.mark.parametrize("width", [100, 140])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from redstart.cli.airflow_api import TaskState
-from redstart.cli.story import clock, last_word, score_note, soak_note, stages
+from redstart.cli.story import RunStory, Stage, clock, last_word, note_of_tests, score_note, soak_note, stages
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -38,6 +38,60 @@ def test_stages_follow_the_flow_and_name_regions() -> None:
         ("red/black push eu-west-1", "waiting", "waits for its turn"),
     ]
     assert [stage.seconds for stage in seen[2:]] == [9, None]
+
+
+def test_environments_are_told_side_by_side_each_with_its_tests() -> None:
+    seen = stages(
+        [
+            task("staging.run_tests", "none"),
+            task("staging.push.push_red_black", "running", index=0, label="us-east-1", ago=5),
+            task("staging.push.claim_cluster", "success", index=0, label="us-east-1", ago=6),
+            task("integration.run_tests", "success", ago=2),
+            task("integration.push.push_red_black", "success", index=0, label="us-east-1", ago=20),
+            task("integration.push.watch_red", "success", index=0, label="us-east-1", ago=4),
+            task("mark_candidate", "none"),
+            task("build.bake_image", "success", ago=30),
+            task("finish", "none"),
+        ],
+        {"integration.run_tests": "15 tests passed"},
+        NOW,
+    )
+    assert [(stage.title, stage.state, stage.note) for stage in seen] == [
+        ("bake the image, copy it to every region", "done", ""),
+        ("red/black push integration us-east-1", "done", ""),
+        ("test integration", "done", "15 tests passed"),
+        ("red/black push staging us-east-1", "running", "new group up, traffic over"),
+        ("test staging", "waiting", ""),
+        ("write down the release candidate", "waiting", ""),
+        ("say what runs where", "waiting", ""),
+    ]
+
+
+def test_release_begins_with_its_candidate_and_ends_with_the_merge() -> None:
+    order = ["merge_release", "push.push_red_black", "finish", "canary.launch_canary", "select_candidate"]
+    seen = stages([task(one, "none", index=0 if one.startswith("push") else -1) for one in order], {}, NOW)
+    assert [stage.title for stage in seen] == [
+        "select the release candidate",
+        "launch canary and baseline",
+        "red/black push",
+        "say what runs where",
+        "merge release into prod, tag it",
+    ]
+
+
+def test_a_run_in_a_few_words() -> None:
+    def now(*states: str) -> str:
+        return RunStory("api_release", "", "", [Stage(f"stage {i}", state, None) for i, state in enumerate(states)]).now
+
+    assert now() == now("waiting", "waiting") == now("done", "waiting") == "waiting"
+    assert now("done", "running", "watching", "waiting") == "stage 1, stage 2"
+    assert now("done", "failed", "not reached") == "failed: stage 1"
+    assert now("done", "skipped") == "done"
+
+
+def test_tests_are_counted_without_those_skipped() -> None:
+    assert note_of_tests({"total": 15, "skipped": 2}) == "13 tests passed"
+    assert note_of_tests(None) == note_of_tests({"schema": 1}) == ""
 
 
 def test_push_that_went_back_has_failed() -> None:

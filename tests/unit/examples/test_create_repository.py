@@ -26,6 +26,14 @@ def test_three_branches_of_a_few_commits_with_the_same_ids_each_time(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.git", "deep"]
 
 
+def test_branches_and_keys_are_the_applications(tmp_path: Path) -> None:
+    commit = create_repository(tmp_path / "a.git", branches=("main",), project="BILLING")
+    assert git(tmp_path / "a.git", "for-each-ref", "--format=%(refname:short) %(objectname)").split() == ["main", commit]
+    assert git(tmp_path / "a.git", "symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    subjects = git(tmp_path / "a.git", "log", "--format=%s").splitlines()
+    assert all(subject.startswith("BILLING-") for subject in subjects)
+
+
 def test_a_clone_has_every_file_and_the_entry_can_be_run(tmp_path: Path) -> None:
     create_repository(tmp_path / "a.git")
     git(tmp_path, "clone", "--quiet", str(tmp_path / "a.git"), "clone")

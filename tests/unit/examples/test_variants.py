@@ -13,7 +13,7 @@ import pytest
 from tests.support.sample_application import EXAMPLES, copy_source, load_example
 
 variants = load_example("variants/apply.py")
-BAD = ("slow", "errors", "leak", "heat")
+BAD = ("slow", "errors", "leak", "heat", "contract")
 TELLING = re.compile(r"slow|leak|heat|error|bug|fail|break|canary|bad|N\+1", re.IGNORECASE)
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from include.services.airflow_env import airflow_environment
+from include.services.home import Home
 from include.services.settings import Settings
 
 
@@ -25,6 +26,22 @@ def test_secrets_are_kept_over_restarts_and_private(tmp_path: Path) -> None:
     first, second = airflow_environment(settings), airflow_environment(settings)
     assert first["AIRFLOW__API_AUTH__JWT_SECRET"] == second["AIRFLOW__API_AUTH__JWT_SECRET"]
     assert (settings.airflow_home / "jwt_secret").stat().st_mode & 0o077 == 0
+
+
+def test_webhook_secret_outlives_the_world(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    first = json.loads(airflow_environment(settings)["AIRFLOW_CONN_REDSTART_WEBHOOK"])["password"]
+    Home(settings).renew_world()
+    assert json.loads(airflow_environment(settings)["AIRFLOW_CONN_REDSTART_WEBHOOK"])["password"] == first
+    assert len(first) >= 64
+    assert (tmp_path / "secrets" / "webhook").stat().st_mode & 0o077 == 0
+
+
+def test_jira_is_connected_only_where_one_is_named(tmp_path: Path) -> None:
+    assert "AIRFLOW_CONN_REDSTART_JIRA" not in airflow_environment(Settings(home=tmp_path))
+    named = Settings(home=tmp_path, jira_url="https://jira.example/x", jira_token="t", jira_project="API")
+    jira = json.loads(airflow_environment(named)["AIRFLOW_CONN_REDSTART_JIRA"])
+    assert (jira["host"], jira["password"], jira["extra"]) == ("https://jira.example/x", "t", {"project": "API"})
 
 
 def test_a_variable_overrides_a_default(monkeypatch: pytest.MonkeyPatch) -> None:

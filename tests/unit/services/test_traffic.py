@@ -11,7 +11,7 @@ import pytest
 from include.errors import ConfigError, RefusedError
 from include.loadgen import Counters, FailureSample, Histogram
 from include.services.settings import Settings
-from include.services.traffic import Traffic, read_mix, read_rates
+from include.services.traffic import Traffic, read_mix, read_rates, site_of
 from include.services.traffic_counts import Ledger, summary
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -54,6 +54,17 @@ def test_rates_are_read_from_the_settings() -> None:
     for wrong in ("us-east-1", "us-east-1=x", "us-east-1=-1", "us-east-1=nan", "us-east-1=1e9"):
         with pytest.raises(ConfigError, match="REDSTART_TRAFFIC_RPS"):
             read_rates(wrong)
+
+
+def test_traffic_of_another_application_is_named_and_never_awaited(tmp_path: Path) -> None:
+    assert read_rates("search/eu-west-1=40") == {"search/eu-west-1": 40.0}
+    with pytest.raises(ConfigError, match=r"search runs in us-west-2, eu-west-1.*search/us-east-1=1"):
+        read_rates("search/us-east-1=1")
+    site, region = site_of("search/eu-west-1")
+    assert (site.load_balancer, region, site_of("us-east-1")[0].load_balancer) == ("search-main", region, "api-main")
+    board = asyncio.run(_board(tmp_path))
+    board.waiting_for = {"search/eu-west-1": "its load balancer"}
+    assert board.health()[0] is True
 
 
 async def _board(home: Path) -> Traffic:

@@ -1,0 +1,32 @@
+"""Which runs of an application's DAGs are over, by Airflow's own word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from include.apps import App
+from include.apps.delivery import flow_key
+
+RUN_TASKS = ["finish", "free_locks"]
+"""Each DAG has one of these; a run has its tasks from its first moment on."""
+OVER = ("success", "failed")
+UNKNOWN = "Airflow knows of no such run"
+
+
+def runs_over(ti: Any, app: App, keys: Collection[str]) -> dict[str, str]:
+    """Of the runs with these keys (as `flow_key` makes them), how those ended that are not under way.
+
+    A key is no run's id: each run's key is made again, and compared. Two runs may share one; then both must be over.
+    """
+    if not keys:
+        return {}
+    states: dict[str, set[str]] = {key: set() for key in keys}
+    for flow in (*app.flows, "rollback", "janitor"):
+        dag_id = app.dag_id(flow)
+        for run_id in ti.get_task_states(dag_id=dag_id, task_ids=RUN_TASKS):
+            if (key := flow_key(dag_id, run_id)) in states:
+                state = ti.get_dagrun_state(dag_id, run_id)
+                # Airflow answers with an enumeration's member, whose text is its name.
+                states[key].add(str(getattr(state, "value", state)))
+    return {key: ", ".join(sorted(found)) or UNKNOWN for key, found in states.items() if found <= set(OVER)}
