@@ -188,7 +188,9 @@ def _first_line(text: str) -> str:
 
 
 def _line(text: str, most: int = NAME_LENGTH) -> str:
-    clean = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    clean = text.strip()
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"
 
 

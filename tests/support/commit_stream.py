@@ -150,7 +150,7 @@ class CommitStream:
         return Started(run_id, queued.timestamp() - began, started.timestamp() - began)
 
     def _git(self, *arguments: str) -> str:
-        who = [f"-cuser.{key.lower()}={value}" for key, value in (("name", AUTHOR["NAME"]), ("email", AUTHOR["EMAIL"]))]
+        who = ["-c", f"user.name={AUTHOR['NAME']}", "-c", f"user.email={AUTHOR['EMAIL']}"]
         done = subprocess.run(["git", *who, *arguments], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, f"git {arguments}: {done.stderr}"
         return done.stdout

@@ -22,14 +22,12 @@ from tests.support.journey import Journey
 from tests.support.killer import Killer
 from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, task_process, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 SOAK_SECONDS = 60
-LEAST_KILLS = 20
+LEAST_KILLS = 9
 LEAST_TESTS = 5
 BATCHES = ("opt/app/settings/dependencies.toml", "batch_size = 50\ncrowding = 0.4\n")
 TEST, RELEASE, PUSH, PROD = "api_test", "api_release", "api_release_push", "api_prod"
-KILLED: list[str] = []
-"""Region and deed of every task process that was killed in a push."""
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +122,10 @@ def test_the_weekly_push_arrives_however_often_it_is_killed(journey: Journey, se
     demo, api = journey.demo, journey.api
     run_id = api.start(PUSH, form(demo.app, "the weekly push"))
     with Killer(demo, 1, PUSH) as killer:
-        run = api.run(PUSH, run_id)
-        journey.await_success(PUSH, run, 600)
-    KILLED.extend(killer.killed)
+        journey.await_success(PUSH, api.run(PUSH, run_id), 1200)
+    print(f"{len(killer.killed)} kills: {', '.join(killer.killed)}")
+    assert len(killer.killed) >= LEAST_KILLS
+    assert {one.partition(":")[0] for one in killer.killed} == set(journey.regions)
     assert journey.live() == {region: {seen.release} for region in journey.regions}
     journey.check_nothing_is_left()
     check_no_request_failed(demo)
@@ -169,9 +168,7 @@ def test_a_patch_arrives_though_airflow_is_killed_in_its_soak(journey: Journey, 
     kill_and_await(demo, "scheduler")
     assert kill_the_judging_task(demo, run), "the judging task was never seen at work"
     demo.soak_last = demo.counters()
-    with Killer(demo, 2) as killer:
-        followed = demo.follow(commit)
-    KILLED.extend(killer.killed)
+    followed = demo.follow(commit)
     assert demo.judge("good", commit, followed, {}).problems == ()
     journey.check_nothing_is_left()
     assert api.result(PROD, run.run_id, "canary.launch_canary")["soak_end"] == promised["soak_end"]
@@ -184,9 +181,6 @@ def test_a_patch_arrives_though_airflow_is_killed_in_its_soak(journey: Journey, 
     verdict = demo.verdict(followed)
     assert verdict is not None
     assert verdict["judged"] >= 1000
-    print(f"{len(KILLED)} kills: {', '.join(KILLED)}")
-    assert len(KILLED) >= LEAST_KILLS
-    assert {one.partition(":")[0] for one in KILLED} == set(journey.regions)
 
 
 def test_the_patch_comes_round_to_release_and_is_in_the_next_candidate(journey: Journey, seen: SimpleNamespace) -> None:

@@ -153,7 +153,11 @@ def test_a_stack_of_which_all_was_killed_starts_again_up_to_its_traffic(stack: S
     wait_for(lambda: "traffic  " in stack.said() or stack.cli.poll() is not None, START_SECONDS, "it is up again")
     status = stack.command.run("status")
     assert status.returncode == 0, stack.said() + status.stderr
-    assert [line.split()[0] for line in lines(status.stdout)[-3:]] == ["us-east-1", "us-west-2", "eu-west-1"]
+    groups = [line.split()[:2] for line in lines(status.stdout)[-6:]]
+    assert groups == [
+        *([region, "api-main-v000"] for region in ("us-east-1", "us-west-2", "eu-west-1")),
+        *(["us-east-1", f"api-{name}-v000"] for name in ("test", "integration", "staging")),
+    ]
     again = stack.state()
     assert again["stack"] != state["stack"]
     os.kill(again["parts"]["cloud"]["pid"], signal.SIGSTOP)
@@ -174,6 +178,7 @@ def test_a_stack_of_which_all_was_killed_starts_again_up_to_its_traffic(stack: S
         (lambda e: ("127.0.0.1", int(e["REDSTART_TRAFFIC_PORT"])), "REDSTART_TRAFFIC_PORT"),
         (lambda e: ("127.0.0.1", int(e["REDSTART_AIRFLOW_PORT"])), "REDSTART_AIRFLOW_PORT"),
         (lambda e: (f"127.{OCTET + 1}.0.10", 8080), "REDSTART_ROUTER_PORT"),
+        (lambda e: (f"127.{OCTET + 10}.0.12", 8080), "REDSTART_ROUTER_PORT"),
         (lambda e: (f"127.{OCTET}.0.11", 9901), "REDSTART_NETWORK_OCTET"),
     ],
 )

@@ -20,7 +20,7 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             pattern=CANDIDATE,
             title="Release candidate",
             description_md="Its version, or 7 hex digits or more of its commit. Empty: the newest. Which there are: "
-            f"[the list]({candidates_url(app.name)}), or `./redstart candidates {app.name}`.",
+            f"[the list]({candidates_url(app.name)}), or ./redstart candidates {app.name} in a terminal.",
         ),
         "reason": Param(
             "",

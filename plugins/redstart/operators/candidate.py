@@ -22,7 +22,7 @@ from include.ledger.candidates import (
 )
 from redstart.operators import clock
 from redstart.operators.cluster import place_of, who_of
-from redstart.operators.live import describe_trees, live_commits, tree_of
+from redstart.operators.live import describe_trees, live_commits, live_trees, tree_of
 from redstart.operators.station import BAKE_IMAGE, StationOperator, key_of_run, result_of
 from redstart.ui.links import CandidateLink, CandidatesLink
 
@@ -164,15 +164,12 @@ class SelectCandidateOperator(CandidateOperator):
         """Why there is nothing to push, or None; RefusedError where the push would take a patch away."""
         repository = self.repository
         repository.fetch()
-        serving = {region: live_commits(self.view(region)) for region in regions}
-        trees: dict[str, str | None] = {}
-        for region, commits in serving.items():
-            found = {tree_of(repository, commit) for commit in commits if commit} | ({None} if "" in commits else set())
-            trees[region] = found.pop() if len(found) == 1 else None
+        views = {region: self.view(region) for region in regions}
+        trees = live_trees(repository, views)
         if word := word_if_live(trees, candidate.tree, candidate.commit):
             return word
         self.log.info("Live now: %s", describe_trees(trees))
-        lacking = self.lacking(repository, candidate, flow, set().union(*serving.values()))
+        lacking = self.lacking(repository, candidate, flow, set().union(*map(live_commits, views.values())))
         if lacking and not is_forced:
             raise RefusedError(
                 f"{candidate.version} lacks what serves in production: {', '.join(lacking)}. Choose a candidate that "
