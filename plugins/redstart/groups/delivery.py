@@ -18,7 +18,8 @@ def watched_branch(app: App, branch: str) -> Asset:
     trigger = GitHeadTrigger(repository=source.repository, branch=branch, poll_seconds=source.poll_seconds)
     return Asset(
         name=f"{app.name} {branch} branch",
-        uri=f"x-redstart-git://{source.repository}/{branch}",
+        # With the application: two of them may be delivered from one branch.
+        uri=f"x-redstart-git://{app.name}/{source.repository}/{branch}",
         group="git",
         watchers=[AssetWatcher(name=f"{app.name}_{branch}_head", trigger=trigger)],
     )

@@ -11,6 +11,7 @@ from include.errors import RefusedError
 from include.ledger import Holder, Kind, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import ClusterOperator, place_of, who_of
+from redstart.operators.line import take_line
 from redstart.operators.live import live_commits
 from redstart.operators.station import key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, last_end, push_end, what_hinders
@@ -56,9 +57,11 @@ class ClaimClusterOperator(ClusterOperator):
         awaited = tuple(one for one in earlier if not self.is_served(ledger, one, run, delivery.commit))
         turn = Turn(self.place.app, self.place.stack, self.region, run, awaited)
         with self.told(context, push_file(self.app, run, self.region, self.environment)) as account:
-            if hindrance := what_hinders(ledger, turn, clock.now()):
-                return self.wait(account, turn, hindrance)
             try:
+                if self.environment == "prod":
+                    take_line(self, context, ledger)  # for longer: a hold may last over the weekend
+                if hindrance := what_hinders(ledger, turn, clock.now()):
+                    return self.wait(account, turn, hindrance)
                 held = self.begin(context, ledger, delivery)
             except LockedError as error:  # somebody was quicker
                 return self.wait(account, turn, str(error))

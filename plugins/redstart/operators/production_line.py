@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.apps import DeliverFlow
-from include.ledger import EVERY_REGION, Claim, Holder, LockedError, Place
+from include.ledger import LockedError, Place
 from redstart.operators import clock
-from redstart.operators.cluster import place_of, who_of
+from redstart.operators.cluster import who_of
+from redstart.operators.line import line_of, take_line
 from redstart.operators.lock import GRACE, LOOK_AGAIN
 from redstart.operators.station import LAUNCH_CANARY, StationOperator, key_of_run
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, what_hinders
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from redstart.operators.drive import Account
 
 WAITED = "waited"
-SLACK_SECONDS = 24 * 3600
-"""How long a delivery may stand still for a person before its lock runs out, besides soak and pushes."""
 
 
 class LineOperator(StationOperator):
@@ -34,7 +33,7 @@ class LineOperator(StationOperator):
 
     @property
     def place(self) -> Place:
-        return place_of(self.application, EVERY_REGION)
+        return line_of(self.application)
 
 
 class ClaimProductionOperator(LineOperator):
@@ -63,20 +62,12 @@ class ClaimProductionOperator(LineOperator):
                 )
                 account.add(word)
                 raise AirflowSkipException(word)
-            why = f"run {context['run_id']} of {context['dag_run'].dag_id} delivers {delivery.version}"
-            claim = Claim(run, Holder.PUSH, who_of(context), why, self.seconds(context))
             try:
-                lease = ledger.claim(self.place, claim, clock.now())
+                lease = take_line(self, context, ledger)
             except LockedError as error:  # somebody was quicker
                 return self.wait(context, account, turn, str(error))
             account.note(f"production is this run's until {lease.until:%d %b %H:%M} UTC (token {lease.token})")
         return {"schema": 1, "token": lease.token}
-
-    def seconds(self, context: Context) -> float:
-        """As long as all of it may take; it is freed at the delivery's end, however that comes."""
-        prod = self.application.prod
-        asked = context["params"].get("soak_seconds") or self.installation.soak_seconds() or prod.canary.soak_seconds
-        return float(int(asked) + len(prod.regions) * prod.push.timeout_seconds + SLACK_SECONDS)
 
     def newer(self, context: Context, delivery: Delivery) -> str | None:
         """The newer head of the delivery's branch; None where there is none, a person started the run, or it has had

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.apps import load_app
-from include.ledger import Holder
+from include.ledger import Holder, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import HUNG_SECONDS, ClusterOperator, Held
+from redstart.operators.line import take_line
 from redstart.operators.production import refuse_if_changed
 from redstart.operators.station import LAUNCH_CANARY, image_in, key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn
@@ -51,6 +53,9 @@ class PushOperator(ClusterOperator):
         delivery, limit = self.selected(context), self.site.push.timeout_seconds
         with self.told(context, self.file(context)) as account:
             held = self.take(context, self.ledger, f"push of {delivery.version} ({delivery.commit[:10]})")
+            if self.environment == "prod":
+                with suppress(LockedError):  # freed by hand: the region is still ours, and halfway is no place to stop
+                    take_line(self, context, held.ledger)
             goal = self.goal(context, held)
             loop = self.drive(context, held, goal)
             done = account.follow(self.or_defer(loop, held, goal), limit_seconds=limit)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.errors import RetryableError
-from include.ledger import Kind, Ledger, Place
+from include.ledger import EVERY_REGION, Kind, Ledger, Place
 from redstart.operators import clock
 from redstart.triggers.moment import FIRST_EVENT_SECONDS
 
@@ -37,6 +37,11 @@ class Turn:
     def place(self) -> Place:
         return Place(self.app, self.stack, self.region)
 
+    @property
+    def line(self) -> Place:
+        """The lock of all regions together, which whoever goes into production has."""
+        return Place(self.app, self.stack, EVERY_REGION)
+
 
 def what_hinders(ledger: Ledger, turn: Turn, now: datetime) -> str:
     """Why it is not the run's turn yet, in a sentence; "" when it is, or never will be: an earlier region has failed.
@@ -44,11 +49,12 @@ def what_hinders(ledger: Ledger, turn: Turn, now: datetime) -> str:
     ends = {region: push_end(ledger, Place(turn.app, turn.stack, region), turn.run, now) for region in turn.earlier}
     if any(end is not None and end.kind is Kind.PUSH_FAILED for end in ends.values()):
         return ""
-    if hold := ledger.hold(turn.place, now):
-        return hold.describe()
-    lease = ledger.lease(turn.place)
-    if lease is not None and lease.is_running(now) and lease.owner != turn.run:
-        return lease.describe()
+    for place in dict.fromkeys((turn.place, turn.line)):
+        if hold := ledger.hold(place, now):
+            return hold.describe()
+        lease = ledger.lease(place)
+        if lease is not None and lease.is_running(now) and lease.owner != turn.run:
+            return lease.describe()
     unended = next((region for region, end in ends.items() if end is None), "")
     return f"{unended} comes before {turn.region} and is not at the end of its push." if unended else ""
 
