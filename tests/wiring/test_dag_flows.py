@@ -85,6 +85,13 @@ def test_weekly_push_is_a_persons_start_and_ends_in_the_merge(dags: Any) -> None
     assert not [task for task in dag.task_dict if task.startswith("build.")]
 
 
+@pytest.mark.parametrize("dag_id", ["api_prod", "api_release_push", "billing_prod"])
+def test_next_delivery_passes_only_when_nothing_of_this_one_is_left(dags: Any, dag_id: str) -> None:
+    upstream = dags[dag_id].get_task("release_production").upstream_task_ids
+    assert upstream >= {"canary.stop_canary", "push.release_cluster", "finish"}
+    assert "push.roll_back" in dags[dag_id].get_task("push.release_cluster").upstream_task_ids
+
+
 def test_trunk_goes_through_its_environments_to_production_by_settings_alone(dags: Any) -> None:
     trunks = [app for app in map(load_app, app_names()) if list(app.flows) == ["prod"]]
     assert trunks, "one sample application is trunk-based"

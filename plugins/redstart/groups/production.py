@@ -42,7 +42,9 @@ def deliver_to_production(app: App, name: str, before: Any, *, after: Any = None
     before >> claim >> canary >> gate_score >> order_regions
     # The listener is the push's alone: no region is pushed while the canary still has a share of its traffic.
     stop_canary >> order_regions
-    order_regions >> push_regions(app, "prod", finish) >> finish
+    order_regions >> push_regions(app, "prod", finish, at_last=release) >> finish
+    # finish ends with the first failure; what a failed delivery still does is awaited as well: the next one would be
+    # compared with a version that is being taken away.
+    [stop_canary, finish] >> release
     if after is not None:
         finish >> after >> release
-    finish >> release

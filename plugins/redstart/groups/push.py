@@ -13,8 +13,9 @@ from redstart.operators.redblack import PushRedBlackOperator, WatchRedOperator
 from redstart.operators.rollback import RollBackPushOperator
 
 
-def push_regions(app: App, environment: str, then: Any) -> Any:
-    """The group `push`, mapped over the environment's regions; `then` comes when all of them are watched to the end."""
+def push_regions(app: App, environment: str, then: Any, *, at_last: Any = None) -> Any:
+    """The group `push`, mapped over the environment's regions; `then` comes when all of them are watched to the end,
+    `at_last` when nothing is done in any of them any more, however that ended."""
 
     @task_group(group_id="push", tooltip="Replace the running version, one region after another")
     def push(region: str) -> None:
@@ -29,6 +30,8 @@ def push_regions(app: App, environment: str, then: Any) -> Any:
         push_red_black >> roll_back
         # Where nothing failed, roll_back is skipped, and does not speak for the region.
         watch_red >> [release, then]
+        if at_last is not None:
+            release >> at_last
 
     # Literal: what maps later is not there before its turn, and a lock would be freed only at the end of all regions.
     return push.expand(region=list(app.environment(environment).region_names))
