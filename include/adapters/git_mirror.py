@@ -97,6 +97,13 @@ class GitMirror:
             raise self.broken(arguments[0], ended)
         return ended
 
+    def overrule_attributes(self, text: str) -> None:
+        """Attributes that go before those in any commit."""
+        path = self.folder / "info" / "attributes"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
     def push(self, *arguments: str) -> Ended:
         """`git push` to the remote; the clone's own refs stay as they are."""
         return self._within_time("push", "--porcelain", "--atomic", *arguments, folder=self.folder)

@@ -9,17 +9,21 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from include.adapters.git_command import GitCommand
 from include.adapters.git_merging import GitMerge, Signature, check_name
 from include.adapters.git_mirror import HEADS, GitMirror
-from include.adapters.git_words import without_password
+from include.adapters.git_words import one_line, without_password
 from include.apps.source import CommitInfo, MergeResult
 from include.errors import RefusedError
 
 IDENTITY = ("Redstart", "redstart@localhost")
+LATEST = 253402300799
+"""The end of the year 9999: no datetime is later."""
+WHOLE = "* -export-ignore -export-subst\n"
+"""An export has what the commit's tree has, byte by byte, whatever the repository's own attributes say."""
 
 
 class GitRepository:
@@ -70,10 +74,11 @@ class GitRepository:
 
     def commit_info(self, commit: str) -> CommitInfo:
         """Who, when, and the first line of the message."""
-        form = "--format=%H%x00%T%x00%an%x00%cI%x00%s"
+        # Not %cI: a committer's date and zone may be anything, and git itself gives up on some.
+        form = "--format=%H%x00%T%x00%an%x00%ct%x00%s"
         text = self._mirror.local("log", "-1", "-z", form, self.resolve(commit), "--").output
         commit_id, tree, author, when, subject = text.rstrip("\0\n").split("\0", 4)
-        return CommitInfo(commit_id, tree, author, datetime.fromisoformat(when), subject)
+        return CommitInfo(commit_id, tree, author, _moment(when), subject)
 
     def is_ancestor(self, commit: str, descendant: str) -> bool:
         """Whether `descendant` contains `commit`."""
@@ -94,15 +99,17 @@ class GitRepository:
         return self._mirror.local(*arguments).output.split()
 
     def export(self, commit: str, folder: Path) -> None:
-        """Write the commit's files, and nothing else, into `folder` (made; RefusedError if it is not empty)."""
+        """Write all of the commit's files, and nothing else, into `folder` (made; RefusedError if it is not empty, or
+        the commit has a link that leads out of it)."""
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise RefusedError(f"{folder} is not empty; a build starts from a clean directory.")
         with tempfile.TemporaryDirectory(prefix="redstart-export-") as scratch:
             archive = Path(scratch, "source.tar")
+            self._mirror.overrule_attributes(WHOLE)
             self._mirror.local("archive", "--format=tar", "-o", str(archive), self.resolve(commit))
             with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
+                _extract(tar, folder, commit)
 
     def merge(self, source: str, target: str, *, message: str = "", tag: str = "") -> MergeResult:
         """Merge `source`, a branch or a commit's id, into branch `target` on the remote, all or nothing.
@@ -124,6 +131,20 @@ class GitRepository:
 
     def _unknown(self, shown: str) -> RefusedError:
         return RefusedError(f"{shown} names no commit in {without_password(self.url)}.")
+
+
+def _moment(seconds: str) -> datetime:
+    """A committer's date, as near as a datetime comes to it."""
+    return datetime.fromtimestamp(min(max(int(seconds or 0), 0), LATEST), UTC)
+
+
+def _extract(tar: tarfile.TarFile, folder: Path, commit: str) -> None:
+    try:
+        tar.extractall(folder, filter="data")
+    except tarfile.FilterError as error:
+        raise RefusedError(
+            f"{commit[:10]} cannot be built: {one_line(str(error))}. Take that out of the repository, and push."
+        ) from error
 
 
 def _no_option(text: str) -> str:

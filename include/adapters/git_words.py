@@ -42,7 +42,8 @@ PASSING = ("unpacker error", "unpack-objects", "failed to report status", "remot
 
 def without_password(text: str) -> str:
     """Addresses as they may be shown."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    # To the last @: a password may have @ and / of its own.
+    return re.sub(r"//\S*@", "//", text)
 
 
 def one_line(text: str, most: int = MOST) -> str:

@@ -267,5 +267,11 @@ class App(Section):
         stacks = [one.stack for one in self.environments.by_name.values()]
         if len(set(stacks)) != len(stacks):
             raise ValueError(f"two environments share a stack ({', '.join(stacks)}): their clusters would be one")
+        used: dict[tuple[str, str, str], str] = {}
+        for name, one in self.environments.by_name.items():
+            for region in one.region_names:
+                other = used.setdefault((one.account, region, one.load_balancer), name)
+                if other != name:
+                    raise ValueError(f"{other} and {name} share {one.load_balancer} in {region}: each needs its own")
         check_flows(self.flows, self.environments.by_name)
         return self

@@ -60,7 +60,10 @@ class ChooseBaselineOperator(StationOperator):
         view = views[region]
         running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
         if running is None:
-            raise RefusedError(f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with.")
+            raise RefusedError(
+                f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with. A first version "
+                "has to be brought up there once, tagged like ours (docs/flows.md, A new application); then clear this."
+            )
         with self.told(context) as account:
             build = Build.of_group(running)
             what = f"{build.version or 'unknown version'}, {build.image_id}"

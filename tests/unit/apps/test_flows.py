@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.apps import DeliverFlow, ReleaseFlow, VerifyFlow, load_app
+from include.apps import DeliverFlow, ReleaseFlow, VerifyFlow, app_names, load_app
 from include.apps.loader import FOLDER
 from include.errors import ConfigError
 
@@ -66,6 +66,7 @@ def test_images_go_wherever_an_environment_is() -> None:
         ('merge_into = "prod"', 'merge_into = "release"', "", "the branch that the candidates come from"),
         ("[flows.test]", "[flows.rollback]", "", "has a flow of that name already"),
         ('stack = "staging"', 'stack = "main"', "", "two environments share a stack"),
+        ('load_balancer = "api-staging"', 'load_balancer = "api-main"', "", "prod and staging share api-main in us-east-1"),
         ('"{address}", ', "", "environments.test.tests", "{address}"),
     ],
 )
@@ -78,6 +79,16 @@ def test_contradiction_names_file_key_and_value(tmp_path: Path, old: str, new: s
 def test_unknown_key_of_a_flow_is_named(tmp_path: Path) -> None:
     error = refusal(tmp_path, ('merge_into = "release"', 'merge_into = "release"\nmerge_to = "x"'))
     assert error.key == "flows.prod.merge_to"
+
+
+def test_no_two_shipped_applications_share_a_load_balancer() -> None:
+    used = [
+        (site.account, region, site.load_balancer)
+        for app in map(load_app, app_names())
+        for site in app.environments.by_name.values()
+        for region in site.region_names
+    ]
+    assert len(used) == len(set(used))
 
 
 def test_trunk_needs_one_branch_and_one_flow(tmp_path: Path) -> None:
