@@ -61,8 +61,8 @@ class ChooseBaselineOperator(StationOperator):
         running = max(enabled_groups(view), key=lambda group: (group.weight, group.name), default=None)
         if running is None:
             raise RefusedError(
-                f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with. A first version "
-                "has to be brought up there once, tagged like ours (docs/flows.md, A new application); then clear this."
+                f"Nothing serves {view.cluster.name} in {region}: there is no baseline to compare with. Bring a first "
+                "version up there once (docs/flows.md, A new application), then clear this."
             )
         with self.told(context) as account:
             build = Build.of_group(running)

@@ -66,7 +66,7 @@ def test_images_go_wherever_an_environment_is() -> None:
         ('merge_into = "prod"', 'merge_into = "release"', "", "the branch that the candidates come from"),
         ("[flows.test]", "[flows.rollback]", "", "has a flow of that name already"),
         ('stack = "staging"', 'stack = "main"', "", "two environments share a stack"),
-        ('load_balancer = "api-staging"', 'load_balancer = "api-main"', "", "prod and staging share api-main in us-east-1"),
+        ('load_balancer = "api-staging"', 'load_balancer = "api-main"', "", "prod and staging share api-main"),
         ('"{address}", ', "", "environments.test.tests", "{address}"),
     ],
 )

@@ -81,6 +81,20 @@ def test_selections_are_numbered_without_gaps() -> None:
     assert (range_start([]), range_start([TOOK_A, TOOK_B])) == ("", B)
 
 
+def test_an_old_commit_that_a_person_named_begins_no_range() -> None:
+    named = Selection(3, C, "by-hand", is_named=True)
+    assert range_start([TOOK_A, TOOK_B, named]) == B
+    assert range_start([named]) == C, "there is no other"
+
+
+def test_head_that_a_person_named_is_taken_as_the_head() -> None:
+    assert [wish(A).names_another, wish(A, named=A).names_another, wish(B, named=A).names_another] == [
+        False,
+        False,
+        True,
+    ]
+
+
 # --- any order -------------------------------------------------------------------------------------------------------
 
 

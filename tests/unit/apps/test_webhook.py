@@ -114,6 +114,14 @@ def test_what_does_not_bring_gitlab_s_token_is_refused(token: str) -> None:
         read_push(*gitlab(gitlab_push(), token=token), SECRET)
 
 
+def test_a_token_may_have_letters_of_any_alphabet() -> None:
+    """HTTP libraries read the bytes of a header as Latin-1."""
+    secret = "schlüssel-☃"
+    sent = secret.encode().decode("latin-1")
+    assert isinstance(read_push(*gitlab(gitlab_push(), token=sent), secret), Push)
+    assert isinstance(read_push(*github(github_push(), secret=secret), secret), Push)
+
+
 def test_nothing_is_signed_where_there_is_no_secret() -> None:
     for sent in (github(github_push(), secret=""), gitlab(gitlab_push(), token=""), ({}, b"")):
         with pytest.raises(NotSignedError):
@@ -185,6 +193,8 @@ def test_nobody_is_believed_without_the_secret(body: bytes, said: str, token: st
         ("acme/api/docs", None),
         ("", None),
         ("acme/team/api", "team/api"),
+        ("Acme/API", "api"),
+        ("acme/other", "other.git"),
     ],
 )
 def test_a_repository_is_known_by_the_end_of_its_path(said: str, found: str | None) -> None:
