@@ -27,7 +27,7 @@ def make_dag(app: App, name: str, flow: VerifyFlow) -> None:
     def verify() -> None:
         stations = [verify_in(app, environment) for environment in flow.environments]
         build_image(app, name, flow) >> stations
-        finish = DescribeFleetOperator(task_id="finish", app=app.name, environments=flow.environments)
+        finish = DescribeFleetOperator(task_id="finish", app=app.name, environments=flow.environments, flow=name)
         if flow.makes_candidates:
             stations >> MarkCandidateOperator(task_id="mark_candidate", app=app.name, flow=name) >> finish
         else:

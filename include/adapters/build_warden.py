@@ -1,10 +1,11 @@
 """Runs one command and outlives all that it started. A program of its own, run by build_process.
 
-    python3 -I -S build_warden.py RESULT_FD PARENT_PID COMMAND...
+    python3 -I -S build_warden.py RESULT_FD PARENT_PID MOST_FILE_BYTES COMMAND...
 
 What a command leaves behind, in a session of its own or forked twice, becomes this process's child (Linux: child
 subreaper) whatever its environment says, and is killed when the command has ended, when SIGTERM says so, or when the
-process that began it all has died. The result is a line of JSON: {"status": ...}, or {"problem": ...} where the
+process that began it all has died. No file that the command writes grows over MOST_FILE_BYTES (SIGXFSZ, or EFBIG
+where that is ignored). The result is a line of JSON: {"status": ...}, or {"problem": ...} where the
 command could not be started. Standard library only.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,7 +32,8 @@ class _StopError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    result, parent, command = int(arguments[0]), int(arguments[1]), arguments[2:]
+    result, parent, most_bytes = map(int, arguments[:3])
+    command = arguments[3:]
     os.set_inheritable(result, False)
     signal.signal(signal.SIGTERM, _stop)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> int:
     try:
         if os.getppid() != parent:  # it died before we asked to hear of it
             return STOPPED
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
         status = _await(process.pid)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -26,11 +26,6 @@ class SqlNudges:
             )
             return int(connection.execute(counted.returning(nudges.c.number)).scalar_one())
 
-    def last_nudge(self, repository: str, branch: str) -> int:
-        theirs = (nudges.c.repository == repository) & (nudges.c.branch == branch)
-        with transaction(self.engine, reads=True) as connection:
-            return connection.execute(select(nudges.c.number).where(theirs)).scalar() or 0
-
     def nudges(self) -> dict[tuple[str, str], int]:
         with transaction(self.engine, reads=True) as connection:
             rows = connection.execute(select(nudges.c.repository, nudges.c.branch, nudges.c.number)).tuples()

@@ -54,10 +54,6 @@ class SqlLedger(SqlNudges):
                 _keep(connection, event)
             return True
 
-    def find(self, key: str) -> Recorded | None:
-        found = self._read(select(events).where(events.c.key == key, _are(Kind)))
-        return found[0] if found else None
-
     def events(
         self,
         *,

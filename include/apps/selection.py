@@ -17,7 +17,7 @@ MOST_SUPERSEDED = 500
 class Selection:
     """A commit that a run has taken. `number` counts the flow's selections from 1.
 
-    `is_named`: a person named it in the form; where the branch was then, such a selection does not tell.
+    `is_named`: a person named it in the form, and the branch was elsewhere: where, such a selection does not tell.
     """
 
     number: int
@@ -53,6 +53,11 @@ class Wish:
     named: str = ""
     is_by_hand: bool = False
 
+    @property
+    def names_another(self) -> bool:
+        """Whether what a person named is another commit than the head."""
+        return self.named not in ("", self.head)
+
 
 def choose_commit(selections: Sequence[Selection], wish: Wish) -> Choice:
     """The rules, over the flow's selections so far in their order.
@@ -87,8 +92,12 @@ def next_number(selections: Sequence[Selection]) -> int:
 
 
 def range_start(selections: Sequence[Selection]) -> str:
-    """The commit after which the next selection's superseded ones begin; "" where nothing was selected yet."""
-    return selections[-1].commit if selections else ""
+    """The commit after which the next selection's superseded ones begin; "" where nothing was selected yet.
+
+    Not one that a person named, which may be of long ago, unless there is no other.
+    """
+    followed = [one for one in selections if not one.is_named] or selections
+    return followed[-1].commit if followed else ""
 
 
 def superseded(between: Iterable[str], told: Iterable[str], subject: str, selections: Iterable[Selection]) -> list[str]:

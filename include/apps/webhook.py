@@ -46,7 +46,7 @@ class Ignored:
 
 
 def read_push(headers: Mapping[str, str], body: bytes, secret: str) -> Push | Ignored:
-    """The push that a webhook tells of. `headers`: their names in lower case.
+    """The push that a webhook tells of. `headers`: their names in lower case, their values read as Latin-1.
 
     NotSignedError unless it is signed with the secret, which is looked at before anything else; UnreadableError where
     it is no push as GitHub or GitLab write it.
@@ -68,22 +68,31 @@ def find_repository(said: str, known: Iterable[str]) -> str | None:
 
     Hosts say the whole path (`acme/team/api`); ours may leave out where the git connection's address already ends.
     """
-    path = f"/{said.strip('/').removesuffix('.git')}"
-    fits = [name for name in known if path.endswith(f"/{name.strip('/').removesuffix('.git')}")]
-    return max(fits, key=len, default=None)
+    path = _path(said)
+    return max((name for name in known if path.endswith(_path(name))), key=len, default=None)
+
+
+def _path(repository: str) -> str:
+    # Hosts do not tell `Acme/API` from `acme/api`, and say what somebody once typed.
+    return f"/{repository.strip('/').removesuffix('.git').casefold()}"
 
 
 def _check_signature(said: str, body: bytes, secret: str) -> None:
-    # An empty key would be one that everybody knows. Bytes: compare_digest refuses text that is not ASCII.
-    if not secret or not hmac.compare_digest(said.encode(), sign(body, secret).encode()):
+    # An empty key would be one that everybody knows.
+    if not secret or not hmac.compare_digest(_sent(said), sign(body, secret).encode()):
         raise NotSignedError(
             "The signature in X-Hub-Signature-256 is missing, or not made with this installation's secret."
         )
 
 
 def _check_token(said: str, secret: str) -> None:
-    if not secret or not hmac.compare_digest(said.encode(), secret.encode()):
+    if not secret or not hmac.compare_digest(_sent(said), secret.encode()):
         raise NotSignedError("No valid X-Hub-Signature-256 (GitHub) or X-Gitlab-Token (GitLab) came with this.")
+
+
+def _sent(value: str) -> bytes:
+    """A header's bytes, as they came: compare_digest refuses text that is not ASCII."""
+    return value.encode("latin-1", errors="backslashreplace")
 
 
 def _github_push(event: str, body: bytes) -> Push | Ignored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,8 @@ TOLD_OF_CANDIDATES = SERVES | {Kind.CANDIDATE_MADE, Kind.CANDIDATE_CHOSEN}
 """Facts that `candidates` is made from."""
 SHORTEST_PREFIX = 7
 SHOWN = 5
+TITLE_LENGTH = 100
+MOST_COMPARED = 50
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,13 @@ class Candidate:
 
     @property
     def words(self) -> str:
-        """Version and subject."""
-        return f"{self.version} ({self.subject})"
+        """Version and title."""
+        return f"{self.version} ({self.title})"
+
+    @property
+    def title(self) -> str:
+        """The subject, which anybody may have written, fit for a log and a terminal."""
+        return plain(self.subject)
 
 
 def candidate_data(candidate: Candidate) -> dict[str, Json]:
@@ -123,15 +130,26 @@ def candidates(events: Iterable[Recorded], flow: str = "") -> list[Candidate]:
     ]
 
 
-def choose_candidate(known: Sequence[Candidate], wanted: str | None) -> Candidate:
-    """The one with that version, or whose commit begins so (7 hex digits at least); none wanted: the newest.
+def newest_candidate(known: Sequence[Candidate], is_ancestor: Callable[[str, str], bool]) -> Candidate:
+    """The one that was made last, of those that no other contains: an older commit that is tested again is made a
+    candidate after the newer ones. `is_ancestor(commit, descendant)` is asked about the 50 that were made last.
+
+    RefusedError where there is none.
+    """
+    _refuse_none(known)
+    newest = known[0]
+    for one in known[1:MOST_COMPARED]:
+        if one.commit != newest.commit and is_ancestor(newest.commit, one.commit):
+            newest = one
+    return newest
+
+
+def choose_candidate(known: Sequence[Candidate], wanted: str) -> Candidate:
+    """The one with that version, or whose commit begins so (7 hex digits at least).
 
     RefusedError where there is none, or more than one.
     """
-    if not known:
-        raise RefusedError("There is no release candidate yet: one is made when a commit has passed all its stations.")
-    if not wanted:
-        return known[0]
+    _refuse_none(known)
     is_prefix = re.fullmatch(r"[0-9a-f]{7,40}", wanted) is not None
     found = [one for one in known if one.version == wanted or (is_prefix and one.commit.startswith(wanted))]
     if not found:
@@ -143,6 +161,12 @@ def choose_candidate(known: Sequence[Candidate], wanted: str | None) -> Candidat
     return found[0]
 
 
+def plain(text: str, most: int = TITLE_LENGTH) -> str:
+    """One printable line, at most so long."""
+    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+
+
 def standing(candidate: Candidate, regions: Sequence[str]) -> str:
     """What became of it in production's `regions`, in words."""
     live = [region for region in regions if region in candidate.live]
@@ -151,6 +175,11 @@ def standing(candidate: Candidate, regions: Sequence[str]) -> str:
     if was := [region for region in regions if region in candidate.pushed]:
         return "was live" if was == list(regions) else f"was live in {', '.join(was)}"
     return "chosen, not pushed" if candidate.chosen else "not pushed yet"
+
+
+def _refuse_none(known: Sequence[Candidate]) -> None:
+    if not known:
+        raise RefusedError("There is no release candidate yet: one is made when a commit has passed all its stations.")
 
 
 def _candidate(event: Event) -> Candidate:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BLACK_DELETED = "black.deleted"
     COMMIT_SELECTED = "commit.selected"
     COMMIT_SUPERSEDED = "commit.superseded"
+    BRANCH_VERIFIED = "branch.verified"
     CANDIDATE_MADE = "candidate.made"
     CANDIDATE_CHOSEN = "candidate.chosen"
     BRANCH_MERGED = "branch.merged"

@@ -17,8 +17,5 @@ class Nudges(Protocol):
         """Count one more and return the count, from 1. `commit` ("" = unknown) is kept for people, not for machines:
         it is what somebody said."""
 
-    def last_nudge(self, repository: str, branch: str) -> int:
-        """The branch's count; 0 where nobody has nudged it."""
-
     def nudges(self) -> Mapping[tuple[str, str], int]:
         """(repository, branch) -> count, of every branch that was ever nudged."""

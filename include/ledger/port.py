@@ -26,9 +26,6 @@ class Ledger(Protocol):
         """Keep `first`, and those of the others whose key is not kept yet; False, and nothing is kept, where
         `first`'s key is, whatever fact it is that of."""
 
-    def find(self, key: str) -> Recorded | None:
-        """The fact that is kept under the key."""
-
     def events(
         self,
         *,

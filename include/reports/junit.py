@@ -21,7 +21,10 @@ DETAILS_LENGTH = 6_000
 OUTPUT_LENGTH = 3_000
 NAME_LENGTH = 400
 SUITES = {"testsuites", "testsuite"}
+PYTEST = {"pytest", "pytest tests"}  # its suite, unless that is given a name, and what is around it
 # Surefire's flakyFailure and rerunFailure are tries of a test that says itself how it ended.
+TRIES = {"flakyFailure", "flakyError", "rerunFailure", "rerunError"}
+NOT_RUN = {"notrun", "disabled", "suppressed", "skipped"}  # GoogleTest's `status` and `result`
 ENDS: dict[str, Outcome] = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 OUTPUTS = {"system-out", "system-err"}
 
@@ -34,22 +37,46 @@ def parse_junit(*documents: bytes) -> TestResults:
     if sum(map(len, documents)) > MOST_BYTES:
         raise RefusedError(f"The test results are over {MOST_BYTES // 2**20} MB: too much to read.")
     cases: list[TestCase] = []
-    unnamed = 0
+    unnamed = missing = 0
     for document in documents:
         reader = _Reader(cases)
         reader.read(document)
-        unnamed += reader.unnamed
-    return TestResults(tuple(cases), unnamed)
+        unnamed, missing = unnamed + reader.unnamed, missing + reader.missing
+    return TestResults(tuple(cases), unnamed, missing)
 
 
 @dataclass
 class _Suite:
-    """`declared` failures by its own attributes, `shown` by its tests; `unnamed`: those of its inner suites."""
+    """`declared` failures by its own attributes, `shown` by its tests; `unnamed`: those of its inner suites.
+
+    The same of tests: `tests` and `idle` (not run) by its attributes, `ran` and `skipped` by what it shows, and
+    `missing` within.
+    """
 
     name: str
     declared: int
+    tests: int = 0
+    idle: int = 0
     shown: int = 0
     unnamed: int = 0
+    ran: int = 0
+    skipped: int = 0
+    missing: int = 0
+
+    def add(self, inner: _Suite) -> None:
+        self.shown += inner.shown
+        self.unnamed += inner.all_unnamed
+        self.ran += inner.ran
+        self.skipped += inner.skipped
+        self.missing += inner.all_missing
+
+    @property
+    def all_unnamed(self) -> int:
+        return max(self.declared - self.shown, self.unnamed)
+
+    @property
+    def all_missing(self) -> int:
+        return max(self.tests - max(self.idle, self.skipped) - self.ran, self.missing)
 
 
 @dataclass
@@ -66,7 +93,7 @@ class _Reader:
     """Reads one document into `cases`."""
 
     def __init__(self, cases: list[TestCase]) -> None:
-        self.cases, self.unnamed = cases, 0
+        self.cases, self.unnamed, self.missing = cases, 0, 0
         self._path: list[str] = []
         self._suites: list[_Suite] = []
         self._case: _Case | None = None
@@ -101,22 +128,35 @@ class _Reader:
         parent = self._path[-1] if self._path else ""
         self._path.append(tag)
         if tag in SUITES:
-            declared = _whole(attributes.get("failures")) + _whole(attributes.get("errors"))
-            self._suites.append(_Suite(attributes.get("name", ""), declared))
+            self._begin_suite(attributes)
         elif tag == "testcase" and parent in SUITES:
             self._begin_case(attributes)
         elif self._case is not None and parent == "testcase":
             self._begin_part(self._case, tag, attributes)
 
+    def _begin_suite(self, attributes: dict[str, str]) -> None:
+        def sum_of(*names: str) -> int:
+            return sum(_whole(attributes.get(name)) for name in names)
+
+        suite = _Suite(attributes.get("name", ""), sum_of("failures", "errors"))
+        # pytest counts each subtest, and shows the test that they are in.
+        if not any(one.name in PYTEST for one in [*self._suites, suite]):
+            suite.tests, suite.idle = sum_of("tests"), sum_of("skipped", "disabled")
+        self._suites.append(suite)
+
     def _begin_case(self, attributes: dict[str, str]) -> None:
         if len(self.cases) >= MOST_CASES:
             raise RefusedError(f"The test results name over {MOST_CASES} tests: too many to read.")
         self._case = _Case(_name_of(attributes, self._suites[-1].name), _seconds(attributes.get("time")))
+        if NOT_RUN & {attributes.get("status"), attributes.get("result")}:
+            self._case.outcome = "skipped"
 
     def _begin_part(self, case: _Case, tag: str, attributes: dict[str, str]) -> None:
         if tag in OUTPUTS:
             self._text, self._room = case.output, OUTPUT_LENGTH
             return
+        if tag in TRIES:
+            self._suites[-1].ran += 1  # some count each try
         if tag not in ENDS:
             return
         if case.outcome != "failed":  # the first failure says why; an error in the clean-up after it says less
@@ -147,16 +187,17 @@ class _Reader:
         message = case.message or (_first_line(details) if case.outcome != "passed" else "")
         output = "".join(case.output).strip()
         self.cases.append(TestCase(case.name, case.outcome, case.seconds, message, details, output))
-        self._suites[-1].shown += case.outcome == "failed"
+        suite = self._suites[-1]
+        suite.shown += case.outcome == "failed"
+        suite.skipped += case.outcome == "skipped"
+        suite.ran += case.outcome != "skipped"
         self._case = self._text = None
 
     def _end_suite(self, suite: _Suite) -> None:
-        unnamed = max(suite.declared - suite.shown, suite.unnamed)
         if self._suites:
-            self._suites[-1].shown += suite.shown
-            self._suites[-1].unnamed += unnamed
+            self._suites[-1].add(suite)
         else:
-            self.unnamed = unnamed
+            self.unnamed, self.missing = suite.all_unnamed, suite.all_missing
 
 
 def _name_of(attributes: dict[str, str], suite: str) -> str:

@@ -34,12 +34,14 @@ class TestCase:
 
 @dataclass(frozen=True)
 class TestResults:
-    """All tests of a run, in the order of the file. `unnamed`: failures that a suite counts and no test shows."""
+    """All tests of a run, in the order of the file. `unnamed`: failures that a suite counts and no test shows;
+    `missing`: tests that a suite declares and does not show, in none of the other numbers."""
 
     __test__: ClassVar[bool] = False
 
     cases: tuple[TestCase, ...] = ()
     unnamed: int = 0
+    missing: int = 0
 
     @cached_property
     def failures(self) -> tuple[TestCase, ...]:
@@ -80,6 +82,7 @@ class TestResults:
         """Plain JSON values under a schema number."""
         cases = [{key: value for key, value in vars_of(case).items() if value not in ("", 0.0)} for case in self.cases]
         counts = {"total": self.total, "failed": self.failed, "skipped": self.skipped, "unnamed": self.unnamed}
+        counts["missing"] = self.missing
         return {"schema": SCHEMA, **counts, "seconds": round(self.seconds, 3), "tests": cases}
 
 
@@ -101,11 +104,17 @@ def count(number: int) -> str:
 def why_not_passed(results: TestResults, status: int) -> str | None:
     """Why tests whose command ended with `status` did not pass, or None where they did.
 
-    Passed means: at least one test ran, none failed, and the command says so too.
+    Passed means: at least one test ran, none failed, none is missing, and the command says so too.
     """
     if results.failed:
         odd = ", although the command ended with status 0" if status == 0 else ""
         return f"{results.words()}{odd}."
+    if results.missing:
+        declared = results.total + results.missing
+        return (
+            f"The results name {results.total} of the {count(declared)} that they declare: the others did not come to "
+            f"an end; the command ended with status {status}."
+        )
     if not results.total:
         return f"The command ended with status {status}, and its results have no test in them: nothing was tested."
     if status:

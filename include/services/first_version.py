@@ -95,7 +95,6 @@ class FirstVersion:
             run_command(
                 words,
                 source,
-                Path(scratch, "log"),
                 timeout_seconds=self.app.build.build_timeout_seconds,
                 environment=self.repository.commit_info(commit).build_environment,
             )

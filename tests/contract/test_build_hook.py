@@ -101,6 +101,13 @@ def test_one_that_never_ends_is_ended_and_says_its_last_word(tests: Tests) -> No
     assert found.seconds < 5
 
 
+@pytest.mark.parametrize("swap", ["mkfifo log", "ln -s /dev/zero log", "ln -s /etc/passwd log", "mkdir log", "true"])
+def test_log_is_what_was_printed_whatever_is_put_beside_the_source(tests: Tests, swap: str) -> None:
+    assert tests.check(f"echo mine; cd ..; rm -f log; {swap}").problem == ""
+    assert tests.said == "mine\n"
+    assert "its last word" in tests.check(f"cd ..; rm -f log; {swap}; echo its last word; exit 1").problem
+
+
 def test_without_results_the_command_decides(tests: Tests) -> None:
     assert tests.check("true") == Check(pytest.approx(0, abs=5), None, "")
     assert "status 1" in tests.check("false").problem

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -61,10 +62,8 @@ def left(folder: Path) -> list[int]:
 
 def test_environment_is_clean_and_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "leak")
-    log = tmp_path / "log"
     script = "import os; print(sorted(os.environ)); print(os.getcwd()); print(os.listdir('/proc/self/fd'))"
-    run_command(["python3", "-c", script], tmp_path, log, timeout_seconds=20, environment={"GIVEN": "1"})
-    said = log.read_text()
+    said = run_command(["python3", "-c", script], tmp_path, timeout_seconds=20, environment={"GIVEN": "1"}).tail
     assert "AWS_SECRET_ACCESS_KEY" not in said
     assert "GIVEN" in said
     assert str(tmp_path) in said
@@ -74,17 +73,17 @@ def test_environment_is_clean_and_output_is_kept(tmp_path: Path, monkeypatch: py
 def test_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
     script = "print('first', flush=True); raise SystemExit('the last word')"
     with pytest.raises(RefusedError, match=r"status 1:(.|\n)*the last word"):
-        run_command(["python3", "-c", script], tmp_path, tmp_path / "log", timeout_seconds=20)
+        run_command(["python3", "-c", script], tmp_path, timeout_seconds=20)
 
 
 def test_unknown_command_is_said_by_name(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="`no-such-tool` cannot be run: .*No such file"):
-        run_command(["no-such-tool"], tmp_path, tmp_path / "log", timeout_seconds=5)
+        run_command(["no-such-tool"], tmp_path, timeout_seconds=5)
 
 
 def test_end_is_told_whichever_it_is(tmp_path: Path) -> None:
     def end(*command: str, seconds: float = 20) -> tuple[int | None, str]:
-        found = end_of(command, tmp_path, tmp_path / "log", timeout_seconds=seconds)
+        found = end_of(command, tmp_path, timeout_seconds=seconds)
         return found.status, found.words
 
     assert end("true") == (0, "`true` ended with status 0")
@@ -97,9 +96,9 @@ def test_end_is_told_whichever_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_that_was_started_outlives_the_command(tmp_path: Path, way: str, last: str) -> None:
     began = time.monotonic()
-    end = end_of(script(tmp_path, way, last), tmp_path, tmp_path / "log", timeout_seconds=2)
+    end = end_of(script(tmp_path, way, last), tmp_path, timeout_seconds=2)
     assert left(tmp_path) == []
-    assert end.status == {"exit 0": 0, "exit 1": 1, "sleep 600": None}[last], log_tail(tmp_path / "log")
+    assert end.status == {"exit 0": 0, "exit 1": 1, "sleep 600": None}[last], end.tail
     assert time.monotonic() - began < 10
 
 
@@ -107,7 +106,7 @@ def test_one_that_forks_on_and_on_is_caught(tmp_path: Path) -> None:
     command = ["python3", "-c", RESTLESS + "\n"]
     tmp_path.joinpath("wait").write_text("while ! [ -s pids ]; do sleep 0.01; done; sleep 0.3")
     tmp_path.joinpath("restless.py").write_text(command[-1])
-    end_of(["sh", "-c", "python3 restless.py; . ./wait"], tmp_path, tmp_path / "log", timeout_seconds=20)
+    end_of(["sh", "-c", "python3 restless.py; . ./wait"], tmp_path, timeout_seconds=20)
     count = len((tmp_path / "pids").read_text().split())
     assert count > 3, "it had forked on"
     time.sleep(0.2)
@@ -118,7 +117,7 @@ def test_one_that_forks_on_and_on_is_caught(tmp_path: Path) -> None:
 def test_command_that_kills_its_warden_is_refused_and_ended_all_the_same(tmp_path: Path) -> None:
     command = script(tmp_path, "own session", "kill -9 $PPID; sleep 600")
     with pytest.raises(RefusedError, match="killed the process that watches over it"):
-        end_of(command, tmp_path, tmp_path / "log", timeout_seconds=20)
+        end_of(command, tmp_path, timeout_seconds=20)
     wait_until(lambda: not left(tmp_path), what="all have ended")
 
 
@@ -126,7 +125,7 @@ def test_everything_ends_when_the_task_that_runs_the_command_is_killed(tmp_path:
     command = script(tmp_path, "forked thrice, its environment thrown away", "echo $$ >> pids; sleep 600")
     task = (
         "from pathlib import Path\nfrom include.adapters.build_process import end_of\n"
-        f"end_of({command!r}, Path({str(tmp_path)!r}), Path({str(tmp_path / 'log')!r}), timeout_seconds=600)"
+        f"end_of({command!r}, Path({str(tmp_path)!r}), timeout_seconds=600)"
     )
     process = subprocess.Popen([sys.executable, "-c", task], cwd=Path(build_process.__file__).parents[2])
     try:
@@ -141,20 +140,57 @@ def test_everything_ends_when_the_task_that_runs_the_command_is_killed(tmp_path:
 def test_processes_of_others_are_left_alone(tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
-        end_of(script(tmp_path, "forked twice", "exit 0"), tmp_path, tmp_path / "log", timeout_seconds=20)
+        end_of(script(tmp_path, "forked twice", "exit 0"), tmp_path, timeout_seconds=20)
         assert is_running(other.pid) and is_running(os.getpid())
     finally:
         other.kill()
         other.wait()
 
 
-def test_of_an_endless_log_both_ends_are_kept(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"first\n" + b"x" * 80 * 1024 * 1024 + b"\nlast\n")
-    kept = read_log(log)
+def test_of_an_endless_log_both_ends_are_kept() -> None:
+    with tempfile.TemporaryFile() as log:
+        log.write(b"first\n" + b"x" * 80 * 1024 * 1024 + b"\nlast\n")
+        log.flush()
+        kept = read_log(log)
+        assert log_tail(log).endswith("last")
     assert kept.startswith(b"first\n") and kept.endswith(b"\nlast\n")
     assert len(kept) < 5 * 1024 * 1024 and b"bytes are left out here" in kept
-    assert log_tail(log).endswith("last")
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (["yes"], -signal.SIGXFSZ),
+        (["sh", "-c", "yes; exit $?"], -signal.SIGXFSZ),  # that yes was killed, it cannot say either
+        (["sh", "-c", "yes > ../big; exit $?"], 128 + signal.SIGXFSZ),
+        (["python3", "-uc", "while True: print('y' * 999)"], 1),
+        (["sh", "-c", "trap '' XFSZ; yes; sleep 600"], None),
+    ],
+)
+def test_no_file_of_it_grows_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], status: int | None
+) -> None:
+    monkeypatch.setattr(build_process, "MOST_FILE_BYTES", 5 * 2**20)
+    kept: list[bytes] = []
+    folder = tmp_path / "source"
+    folder.mkdir()
+    end = end_of(command, folder, timeout_seconds=3, keep=kept.append)
+    assert end.status == status
+    assert end.words.endswith("; its output, or a file that it wrote, came to 5 MB, the most that one may have")
+    big = tmp_path / "big"
+    assert not big.exists() or big.stat().st_size == 5 * 2**20
+    assert len(kept[0]) < 5 * 2**20
+
+
+def test_a_limit_that_is_lower_already_is_kept(tmp_path: Path) -> None:
+    task = (
+        "import resource; from pathlib import Path; from include.adapters.build_process import end_of\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 2**20,) * 2)\n"
+        f"print(end_of(['yes'], Path({str(tmp_path)!r}), timeout_seconds=20).words)"
+    )
+    root = Path(build_process.__file__).parents[2]
+    said = subprocess.run([sys.executable, "-c", task], cwd=root, capture_output=True, text=True, timeout=60).stdout
+    assert "came to 3 MB, the most" in said
 
 
 def test_digest_is_of_the_content(tmp_path: Path) -> None:

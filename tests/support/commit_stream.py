@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from redstart.cli.demo import Demo
 
 ENDED = {"success", "failed"}
-SELECTED = {"success", "skipped", "failed", "upstream_failed"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Started:
 
 
 class CommitStream:
-    """One flow of a demo's stack and its branch. Runs are ended once they have selected: what follows costs minutes."""
+    """One flow of a demo's stack and its branch. Its commits do not build, so that their runs end in seconds."""
 
     def __init__(self, demo: Demo, flow: str = "test") -> None:
         self.demo, self.api, self.flow = demo, demo.api, flow
@@ -53,7 +49,7 @@ class CommitStream:
     def commit(self) -> str:
         """A small commit, pushed; its id."""
         self._count += 1
-        (self.folder / "stream.txt").write_text(f"{self._count}\n")
+        (self.folder / "build.py").write_text(f"raise SystemExit('commit {self._count} of a stream builds nothing')\n")
         here = ("-C", str(self.folder))
         self._git(*here, "add", "--all")
         self._git(*here, "commit", "--quiet", "--message", f"Commit {self._count} of a stream")
@@ -70,21 +66,21 @@ class CommitStream:
         return httpx.post(url, content=body, headers=headers, timeout=30).status_code
 
     def time_commit(self, *, is_nudged: bool) -> Started:
-        """Push a commit and wait for its run, which is ended when it has selected."""
+        """Push a commit and wait for its run, and that run's end."""
         known = {run["dag_run_id"] for run in self.runs()}
         began = time.time()
         commit = self.commit()
         if is_nudged:
             assert self.nudge(commit) == 202
         (run_id,) = wait_for(lambda: {run["dag_run_id"] for run in self.runs()} - known, 60, "a run", every=0.1)
-        self.end(run_id)
+        self.await_end(run_id)
         return self._started(run_id, began)
 
     def time_by_hand(self) -> Started:
         """The same for a run that is started by Airflow's API."""
         began = time.time()
         run_id = self.api.start(self.dag_id, {"reason": "to compare with"})
-        self.end(run_id)
+        self.await_end(run_id)
         return self._started(run_id, began)
 
     def runs(self) -> list[dict[str, Any]]:
@@ -92,43 +88,17 @@ class CommitStream:
         response.raise_for_status()
         return list(response.json()["dag_runs"])
 
-    def end(self, run_id: str) -> None:
-        """Wait until the run has selected its commit, then end it."""
-        wait_for(lambda: self.end_if_selected(run_id), 120, f"{run_id} ends", every=0.3)
+    def await_end(self, run_id: str) -> None:
+        wait_for(lambda: self._run(run_id)["state"] in ENDED, 120, f"{run_id} ends", every=0.3)
 
-    def end_if_selected(self, run_id: str) -> bool:
-        """Whether the run is at its end; one that has selected is brought there."""
-        run = self.api.ask("GET", f"{self._path}/{run_id}").json()
-        if run["state"] in ENDED:
-            return True
-        task = self.api.ask("GET", f"{self._path}/{run_id}/taskInstances/build.select_commit").json()
-        if task.get("state") == "success":
-            self.api.ask("PATCH", f"{self._path}/{run_id}", json={"state": "failed"}).raise_for_status()
-        return False
+    def await_idle(self) -> None:
+        """There was a run, and none is under way."""
 
-    @contextmanager
-    def ending(self) -> Iterator[None]:
-        """Meanwhile every run is ended when it has selected; at the end, all are."""
-        is_over = threading.Event()
+        def is_idle() -> bool:
+            states = {run["state"] for run in self.runs()}
+            return bool(states) and states <= ENDED
 
-        def reap() -> None:
-            while not is_over.wait(0.5):
-                self.end_those_selected()
-
-        thread = threading.Thread(target=reap, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
-        wait_for(self.end_those_selected, 300, f"every run of {self.dag_id} ends", every=0.5)
-
-    def end_those_selected(self) -> bool:
-        open_runs = [run["dag_run_id"] for run in self.runs() if run["state"] not in ENDED]
-        for run_id in open_runs:
-            self.end_if_selected(run_id)
-        return not open_runs
+        wait_for(is_idle, 300, f"every run of {self.dag_id} ends", every=1)
 
     def accounts(self) -> dict[str, list[str]]:
         """Commit -> the runs that it is the subject of, or named in as superseded."""
@@ -142,8 +112,11 @@ class CommitStream:
     def _path(self) -> str:
         return f"/api/v2/dags/{self.dag_id}/dagRuns"
 
+    def _run(self, run_id: str) -> dict[str, Any]:
+        return dict(self.api.ask("GET", f"{self._path}/{run_id}").json())
+
     def _started(self, run_id: str, began: float) -> Started:
-        run = self.api.ask("GET", f"{self._path}/{run_id}").json()
+        run = self._run(run_id)
         queued, started = (
             datetime.fromisoformat(run[key].replace("Z", "+00:00")) for key in ("queued_at", "start_date")
         )

@@ -29,8 +29,8 @@ class Killer:
     `number`th deed, the next ones for two deeds longer each.
     """
 
-    def __init__(self, demo: Demo, number: int, dag_id: str = "api_prod") -> None:
-        self.demo, self.number, self.dag_id = demo, number, dag_id
+    def __init__(self, demo: Demo, number: int, dag_id: str = "api_prod", most: int = MOST_KILLS) -> None:
+        self.demo, self.number, self.dag_id, self.most = demo, number, dag_id, most
         self.killed: list[str] = []
         self._ledger = SqlLedger(demo.settings.ledger_url)
         self._seen = max((one.number for one in self._ledger.events()), default=0)
@@ -62,7 +62,7 @@ class Killer:
         key = task.task_id, task.map_index  # each try has an instance id of its own
         self._deeds[key] += 1
         patience = 2 * task.map_index + self.number if task.task_id == TASKS[0] else task.map_index + 1
-        if self._deeds[key] < patience or self._kills[key] >= MOST_KILLS:
+        if self._deeds[key] < patience or self._kills[key] >= self.most:
             return False
         self._kills[key] += 1
         return True

@@ -42,9 +42,20 @@ def test_commit_on_test_is_pushed_to_the_test_environment_and_tested_there(run: 
     assert serving(world, "api-test") == {commit}
     assert world.serving() == {region: {""} for region in world.fleets}, "production is not touched"
     assert run.result("test.run_tests")["total"] == 1
+    assert events(world, Kind.BRANCH_VERIFIED) == [commit]
     again = run("api_test")
-    assert again.pop("run") == "success"
-    assert set(again.values()) == {"skipped"}, "what it contains is there already"
+    assert (again["run"], again["test.run_tests"]) == ("success", "success"), "a person has it verified again"
+
+
+def test_tests_that_failed_do_not_turn_green_by_clearing_the_run(run: DagRuns, world: DeliveryWorld) -> None:
+    commit = world.origin.commit("test", {"app.py": "VALUE = 13\n"})
+    states = run("api_test")
+    assert (states["run"], states["test.run_tests"]) == ("failed", "failed")
+    assert serving(world, "api-test") == {commit}
+    run.clear()
+    assert run.go_on() == "failed"
+    assert run.states()["test.run_tests"] == "failed"
+    assert events(world, Kind.BRANCH_VERIFIED) == []
 
 
 def test_release_is_verified_side_by_side_and_becomes_a_candidate(run: DagRuns, world: DeliveryWorld) -> None:

@@ -64,6 +64,15 @@ def test_page_tells_what_passed_and_what_became_of_it(world: DeliveryWorld, page
     assert (body["candidates"][0]["commit"], body["candidates"][0]["standing"]) == (run.commit, "live in us-east-1")
 
 
+def test_a_page_leaves_no_connection_behind(
+    world: DeliveryWorld, pages: Any, login: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr("include.adapters.ledger_store.SqlLedger.close", lambda self: closed.append("closed"))
+    assert pages.get(PAGE, headers=login("viewer")).status_code == 200
+    assert closed == ["closed"]
+
+
 def test_where_there_is_none_it_says_what_makes_one(world: DeliveryWorld, pages: Any, login: Any) -> None:
     assert "There is none yet" in pages.get(PAGE, headers=login("viewer")).text
     trunk = pages.get(candidates_url("billing"), headers=login("viewer")).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from include.apps.delivery import Delivery
 from include.fleet import Image
 from include.ledger import Kind
 from include.ledger.candidates import candidates
+from redstart.operators.drive import Account
+from redstart.operators.patches import word_if_patch_is_lost
+from redstart.operators.production_line import ClaimProductionOperator
 from redstart.operators.station import image_in, selected
+from redstart.ui.links import station_file
 from tests.support.delivery_world import DeliveryWorld, make_world
 from tests.support.release_run import PushRun, VerifyRun
 
@@ -94,6 +99,27 @@ def test_the_newest_is_taken_with_its_images(world: DeliveryWorld) -> None:
     assert len(told(world, Kind.CANDIDATE_CHOSEN)) == 1, "a retry chooses nothing new"
 
 
+def test_an_older_commit_that_was_tested_again_later_is_not_the_newest(world: DeliveryWorld) -> None:
+    world.origin.commit("release", {"app.py": "VALUE = 2\n"}, "API-2 Set the value")
+    older = VerifyRun(world, "manual__2")
+    newest = candidate_of(world, 3)
+    older.to_candidate()
+    push = PushRun(world)
+    assert push.select()["commit"] == newest.commit
+    kept = world.storage / station_file("api", push.key, "select_candidate")
+    assert f"{older.delivery.version} (API-2 Set the value) was made later, of an older commit" in kept.read_text()
+    assert PushRun(world, "manual__old", candidate=older.commit).select()["commit"] == older.commit
+
+
+def test_a_candidate_that_git_does_not_know_any_more_is_older_than_no_other(world: DeliveryWorld) -> None:
+    run = candidate_of(world, 2)
+    (event,) = told(world, Kind.CANDIDATE_MADE)
+    gone = replace(event, key="gone", data={**event.data, "commit": "e" * 40}, at=world.now())
+    world.ledger.record(gone)
+    later = candidate_of(world, 3)
+    assert PushRun(world).select()["commit"] == later.commit != run.commit
+
+
 def test_an_older_one_is_taken_where_the_form_says_so(world: DeliveryWorld) -> None:
     older = candidate_of(world, 2)
     candidate_of(world, 3)
@@ -138,6 +164,34 @@ def test_a_patch_is_not_taken_away_from_users_unless_somebody_says_so(world: Del
     assert "tick 'Push although production has commits that it lacks'" in said
     assert PushRun(world, regions=["us-east-1"]).select(), "the patch serves elsewhere"
     assert PushRun(world, without_patches=True).select()
+
+
+def test_a_patchs_subject_is_told_in_one_printable_line(world: DeliveryWorld) -> None:
+    candidate_of(world, 2)
+    serve(world, world.origin.commit("prod", {"patch.py": "x = 1\n"}, "API-9 x\x1b[31mred " + "y" * 200))
+    with pytest.raises(AirflowFailException) as caught:
+        PushRun(world).select()
+    assert str(caught.value).isprintable() and "API-9 x [31mred yyy" in str(caught.value)
+    assert "y" * 100 not in str(caught.value)
+
+
+def test_a_patch_that_came_while_the_release_waited_is_asked_for_again(world: DeliveryWorld) -> None:
+    run = candidate_of(world, 2)
+    push = PushRun(world)
+    delivery = Delivery.from_xcom(push.select())
+    patch = world.origin.commit("prod", {"patch.py": "x = 1\n"}, "API-9 Mend the login")
+    serve(world, patch, "us-west-2")
+    station = ClaimProductionOperator(task_id="claim_production", app="api", flow="release_push")
+
+    def word(**form: Any) -> str:
+        repository = station.repository
+        repository.fetch()
+        account = Account(station.log.info)
+        context = push.context() | {"params": push.form | form}
+        return word_if_patch_is_lost(station, context, account, delivery, repository)
+
+    assert word().startswith(f"{run.delivery.version} lacks what serves in production: {patch[:10]} (API-9 Mend the")
+    assert word(without_patches=True) == ""
 
 
 def test_a_candidate_with_the_patch_may_go(world: DeliveryWorld) -> None:

@@ -107,6 +107,24 @@ def test_what_changed_while_the_tests_ran_makes_them_worthless(run: VerifyRun, m
         run.test("staging")
 
 
+def test_a_task_that_hangs_is_ended_some_time_after_its_command_would_have_been() -> None:
+    from redstart.operators.build import BuildArtifactOperator
+    from redstart.operators.environment_tests import RunEnvironmentTestsOperator
+
+    app = load_app("api")
+    tests = RunEnvironmentTestsOperator(task_id="a", app="api", environment="staging")
+    site = app.environment("staging")
+    assert site.tests is not None
+    found = {
+        BuildArtifactOperator(task_id="b", app="api"): app.build.build_timeout_seconds,
+        RunUnitTestsOperator(task_id="c", app="api"): app.build.test_timeout_seconds,
+        tests: site.tests.timeout_seconds * len(site.regions),
+    }
+    for task, seconds in found.items():
+        assert task.execution_timeout is not None
+        assert task.execution_timeout.total_seconds() == seconds + 300
+
+
 def test_tests_that_never_end_are_ended_with_one_sentence(run: VerifyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     with_tests(monkeypatch, Tests(command=("sh", "-c", "echo at {address}; sleep 600", "{junit}"), timeout_seconds=1))
     began = time.monotonic()

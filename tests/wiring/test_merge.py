@@ -188,13 +188,37 @@ def test_release_that_is_not_everywhere_is_not_merged_until_it_is(world: World, 
         world.merge_release(candidate)
     both = " and ".join(sorted((candidate[:10], "f" * 10)))
     assert str(caught.value) == (
-        f"not merged, as it is not everywhere yet: us-west-2 serves {both}, eu-west-1 serves an untagged group; "
-        "push it there too, then clear this task."
+        f"not merged, as it is not everywhere: us-west-2 serves {both}, eu-west-1 serves an untagged group. "
+        "Push it there too; then clear this task."
     )
     assert str(caught.value) in world.account() and world.results["word"] == str(caught.value)
     assert refs(world.origin) == before
     world.serving.clear()
     assert world.merge_release(candidate)["outcome"] == "fast-forward"
+
+
+def test_release_that_a_patch_has_taken_away_is_not_pushed_over_it(world: World, airflow_db: Path) -> None:
+    candidate = world.origin.commit("release", {"feature": "1"})
+    patch = world.origin.commit("prod", {"fix": "1"})
+    world.serving = {region: {patch} for region in ("us-east-1", "us-west-2", "eu-west-1")}
+    with pytest.raises(AirflowSkipException) as caught:
+        world.merge_release(candidate)
+    assert str(caught.value) == (
+        f"not merged, as it is not everywhere: us-east-1 serves {patch[:10]}, us-west-2 serves {patch[:10]}, eu-west-1 "
+        f"serves {patch[:10]}. On prod and not in the release: {patch[:10]}; merge {candidate[:10]} into prod by hand, "
+        "the merge's own run delivers both; then clear this task."
+    )
+
+
+def test_release_that_a_person_merged_is_tagged_when_the_merge_serves(world: World, airflow_db: Path) -> None:
+    candidate = world.origin.commit("release", {"feature": "1"})
+    world.origin.commit("prod", {"fix": "1"})
+    git(world.origin.work, "checkout", "--quiet", "prod")
+    git(world.origin.work, "merge", "--quiet", "-m", "Merge by hand", candidate)
+    git(world.origin.work, "push", "--quiet", "origin", "prod")
+    world.serving = {"us-east-1": {world.origin.head("prod")}}
+    result = world.merge_release(candidate)
+    assert (result["outcome"], result["tag"]) == ("nothing to do", f"release-{VERSION}")
 
 
 def test_remote_that_is_away_is_tried_again(world: World, airflow_db: Path) -> None:

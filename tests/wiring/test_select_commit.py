@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import count as count_up
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.api.datamodels._generated import DagRunType
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from include.adapters.git_repository import GitRepository
-from include.apps import load_app
 from include.errors import RetryableError
-from include.fleet import ClusterRef
-from include.ledger import EVERY_REGION, Event, Kind, Place
+from include.ledger import Kind
 from redstart.operators import accounting
 from redstart.operators.source import SelectCommitOperator
+from tests.support.commit_flow import PLACE, Flow, commits, serve
 from tests.support.delivery_world import DeliveryWorld, make_world
 from tests.support.git import git
-
-PLACE = Place("api", "main", EVERY_REGION)
-values = count_up(1000)
 
 
 @pytest.fixture
@@ -31,73 +25,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeliveryWorld:
     return make_world(tmp_path, monkeypatch)
 
 
-def asset_events(*commits: str, branch: str = "prod") -> dict[str, list[Any]]:
-    """As Airflow tells a run of the events that started it."""
-    payloads = [{"repository": "api", "branch": branch, "commit": commit, "via": "poll"} for commit in commits]
-    return {"an asset": [SimpleNamespace(extra={"from_trigger": True, "payload": one}) for one in payloads]}
-
-
-class Flow:
-    """Runs of select_commit in the DAG of one flow."""
-
-    def __init__(self, world: DeliveryWorld, flow: str = "prod") -> None:
-        self.world, self.flow = world, flow
-        self.words: dict[str, str] = {}
-
-    def select(
-        self, run: str, *told: str, by: str = "asset_triggered", form: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The delivery, as other tasks read it; AirflowSkipException with the word where there is nothing to do."""
-        context: Any = {
-            "ti": SimpleNamespace(xcom_push=lambda key, value: self.words.__setitem__(run, value), task_id="x"),
-            "run_id": run,
-            "dag_run": SimpleNamespace(run_type=DagRunType(by), dag_id=f"api_{self.flow}", run_after=self.world.now()),
-            "params": form or {},
-            "triggering_asset_events": asset_events(
-                *told,
-                branch=load_app("api").flows[self.flow].branch,  # type: ignore[union-attr]
-            ),
-        }
-        return SelectCommitOperator(task_id="select_commit", app="api", flow=self.flow).execute(context)  # type: ignore[no-any-return]
-
-    def ends(self, run: str, *told: str, by: str = "asset_triggered", form: dict[str, Any] | None = None) -> str:
-        """Why the run had nothing to do."""
-        with pytest.raises(AirflowSkipException) as ended:
-            self.select(run, *told, by=by, form=form)
-        assert self.words[run] == str(ended.value)
-        return self.words[run]
-
-    def account(self, kind: Kind) -> list[tuple[str, str]]:
-        """(commit, run) of every fact of the kind, in order."""
-        events = [one.event for one in self.world.ledger.events(kinds={kind})]
-        return [(str(one.data["commit"]), one.run) for one in events if one.data["flow"] == self.flow]
-
-    @property
-    def subjects(self) -> list[tuple[str, str]]:
-        return self.account(Kind.COMMIT_SELECTED)
-
-    @property
-    def superseded(self) -> list[tuple[str, str]]:
-        return self.account(Kind.COMMIT_SUPERSEDED)
-
-
 @pytest.fixture
 def prod(world: DeliveryWorld) -> Flow:
     return Flow(world)
-
-
-def commits(world: DeliveryWorld, count: int, branch: str = "prod") -> list[str]:
-    return [world.origin.commit(branch, {"app.py": f"VALUE = {next(values)}\n"}) for _ in range(count)]
-
-
-def serve(world: DeliveryWorld, commit: str, environment: str = "prod") -> None:
-    """The commit serves in every region of the environment."""
-    site = load_app("api").environment(environment)
-    for region in site.region_names:
-        fleet, name = world.fleet(site.load_balancer, region), f"api-{site.stack}-v000"
-        if name not in fleet.records:
-            fleet.seed(ClusterRef("api", site.stack, region), name, "ami-1", 1)
-        fleet.records[name].tags["redstart:commit"] = commit
 
 
 def test_delivery_says_which_commit_of_which_branch_goes_where(world: DeliveryWorld, prod: Flow) -> None:
@@ -175,6 +105,27 @@ def test_only_a_person_has_a_commit_taken_again(world: DeliveryWorld, prod: Flow
     assert prod.select("two", by="manual")["commit"] == new
     assert prod.select("three", by="manual", form={"commit": old[:7]})["commit"] == old
     assert "already the subject of run two" in prod.ends("four", new), "where the branch is, has not changed"
+
+
+def test_head_that_a_person_names_is_the_subject_of_no_other_run(world: DeliveryWorld, prod: Flow) -> None:
+    old, new = commits(world, 2)
+    prod.select("one", old, by="manual", form={"commit": new})
+    assert "already the subject of run one" in prod.ends("two", new)
+    # By hand back to an older one, and only then the branch itself: its moves are followed.
+    prod.select("three", by="manual", form={"commit": old})
+    git(world.origin.work, "push", "--quiet", "--force", "origin", f"{old}:refs/heads/prod")
+    assert prod.select("four", old)["commit"] == old
+    git(world.origin.work, "push", "--quiet", "--force", "origin", f"{new}:refs/heads/prod")
+    assert prod.select("five", new)["commit"] == new
+
+
+def test_old_commit_that_a_person_names_supersedes_no_history(world: DeliveryWorld, prod: Flow) -> None:
+    old, _, _, first = commits(world, 4)
+    prod.select("one", first)
+    prod.select("two", by="manual", form={"commit": old})
+    skipped, new = commits(world, 2)
+    prod.select("three", new)
+    assert prod.superseded == [(skipped, "three")]
 
 
 def test_commit_of_another_branch_is_refused(world: DeliveryWorld, prod: Flow) -> None:
@@ -274,7 +225,7 @@ def test_events_that_somebody_made_up_name_nothing(world: DeliveryWorld, payload
     flow = Flow(world)
     with pytest.MonkeyPatch.context() as patch:
         made_up = {"an asset": [SimpleNamespace(extra={"payload": payload}), SimpleNamespace(extra=None)]}
-        patch.setattr(f"{__name__}.asset_events", lambda *_, **__: made_up)
+        patch.setattr("tests.support.commit_flow.asset_events", lambda *_, **__: made_up)
         flow.select("one")
     assert flow.superseded == []
 
@@ -294,32 +245,6 @@ def test_content_that_is_live_in_one_region_only_is_delivered(world: DeliveryWor
     serve(world, world.commit)
     world.fleets["eu-west-1"].records["api-main-v000"].tags["redstart:commit"] = "f" * 40
     assert prod.select("one", world.commit)["commit"] == world.commit
-
-
-def test_verified_content_that_serves_in_its_environment_is_not_verified_again(world: DeliveryWorld) -> None:
-    test, commit = Flow(world, "test"), world.origin.head("test")
-    serve(world, commit, "test")
-    assert "already serves in test us-east-1" in test.ends("one", commit)
-
-
-def test_release_is_verified_again_unless_it_is_a_candidate_or_in_production(world: DeliveryWorld) -> None:
-    release, (commit,) = Flow(world, "release"), commits(world, 1, "release")
-    serve(world, commit, "integration")
-    assert release.select("one", commit)["commit"] == commit, "staging has another"
-    serve(world, commit, "staging")
-    tree = release.select("one", commit)["tree"]
-    made = {"flow": "release", "commit": commit, "tree": tree}
-    world.ledger.record(Event("other", Kind.CANDIDATE_MADE, world.now(), PLACE, data={**made, "flow": "other"}))
-    assert release.select("one", commit)["commit"] == commit, "it may have failed its tests"
-    world.ledger.record(Event("made", Kind.CANDIDATE_MADE, world.now(), PLACE, data=made))
-    assert "integration us-east-1, staging us-east-1" in release.ends("one", commit)
-
-
-def test_release_that_serves_in_production_needs_no_candidate(world: DeliveryWorld) -> None:
-    release, commit = Flow(world, "release"), world.origin.head("release")
-    for environment in ("integration", "staging", "prod"):
-        serve(world, commit, environment)
-    assert "Already live" in release.ends("one", commit)
 
 
 def test_what_somebody_else_wrote_stays_one_line(world: DeliveryWorld, prod: Flow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,31 @@ def test_a_body_without_end_is_not_read_to_it(pages: Any, ledger: SqlLedger) -> 
             yield b"x" * 65536
 
     assert pages.post(URL, content=endless()).status_code == 413
+
+
+def test_a_sender_that_hangs_up_leaves_no_trace(pages: Any, ledger: SqlLedger) -> None:
+    from starlette.requests import Request
+
+    async def hung_up() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, hung_up)
+    assert asyncio.run(webhook.receive(request)).status_code == 400
+    assert ledger.nudges() == {}
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    pages: Any, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from starlette.requests import Request
+
+    async def silent() -> dict[str, Any]:
+        await asyncio.sleep(30)
+        return {}
+
+    monkeypatch.setattr(webhook, "READ_SECONDS", 0.1)
+    request = Request({"type": "http", "method": "POST", "headers": []}, silent)
+    assert asyncio.run(webhook.receive(request)).status_code == 408
 
 
 @pytest.mark.parametrize("connection", [None, {"conn_type": "generic"}, {"conn_type": "generic", "password": ""}])

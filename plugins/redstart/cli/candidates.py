@@ -12,7 +12,7 @@ from rich.text import Text
 
 from include.apps import App, ReleaseFlow, app_names, load_app
 from include.errors import ConfigError, RedstartError
-from include.ledger.candidates import TOLD_OF_CANDIDATES, Candidate, candidates, standing
+from include.ledger.candidates import TOLD_OF_CANDIDATES, Candidate, candidates, plain, standing
 from redstart.cli.connected import open_ledger
 from redstart.cli.judging import complain
 from redstart.cli.screen import ROOMY_WIDTH, open_console
@@ -81,8 +81,8 @@ def candidate_table(found: Sequence[Candidate], app: App, width: int = ROOMY_WID
         cells = {
             "version": Text(one.version),
             "commit": Text(one.commit[:12], "dim"),
-            "change": Text(shorten(one.subject, SUBJECT_LENGTH, placeholder=" …")),
-            "author": Text(one.author),
+            "change": Text(shorten(one.title, SUBJECT_LENGTH, placeholder=" …")),
+            "author": Text(plain(one.author)),
             "made (UTC)": Text(f"{one.made_at:%d %b %H:%M}"),
             "passed": Text("\n".join(station.words for station in one.stations)),
             "production": Text(

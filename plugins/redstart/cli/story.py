@@ -119,7 +119,8 @@ def push_stage(tasks: Sequence[TaskState], now: datetime, environment: str = "")
     order = list(PUSH_NOTES)
     begun = [task for task in tasks if task.state not in {"none", "scheduled", "skipped", "upstream_failed"}]
     last = max(begun or tasks, key=lambda task: order.index(_deed(task)) if begun else -order.index(_deed(task)))
-    label = next((task.label for task in tasks if task.label), "")
+    # Until a task of the region has begun, Airflow names it by its number.
+    label = next((task.label for task in tasks if task.label and not task.label.isdecimal()), "")
     title = " ".join(filter(None, (TITLES["push"], environment, label)))
     word, note = WORDS.get(last.state, last.state), PUSH_NOTES[_deed(last)]
     if word == "soaking":

@@ -19,8 +19,8 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             type=["null", "string"],
             pattern=CANDIDATE,
             title="Release candidate",
-            description_md="Its version, or 7 hex digits or more of its commit. Empty: the newest. Which there are: "
-            f"[the list]({candidates_url(app.name)}), or ./redstart candidates {app.name} in a terminal.",
+            description_md="Its version, or 7 hex digits or more of its commit. Empty: that of the newest commit. "
+            f"Which there are: [the list]({candidates_url(app.name)}); in a terminal ./redstart candidates {app.name}.",
         ),
         "reason": Param(
             "",

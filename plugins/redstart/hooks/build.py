@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,9 @@ from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
     from include.adapters.artifact_store import Artifact, ArtifactStore
-    from include.adapters.build_process import CommandEnd
+    from include.adapters.build_process import CommandEnd, Keep
     from include.adapters.git_repository import GitRepository
     from include.reports.results import TestResults
-
-Keep = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class BuildHook(BaseHook):
         keep: Keep,
     ) -> Artifact:
         """The commit's artifact, built and stored. RefusedError with the log's end when the build fails."""
-        from include.adapters.build_process import log_tail, sha256_of
+        from include.adapters.build_process import sha256_of
         from include.errors import RefusedError
 
         with _scratch("build") as folder:
@@ -56,7 +54,7 @@ class BuildHook(BaseHook):
             words = [word.replace("{artifact}", str(output)) for word in command]
             end = self._run(commit, words, scratch, timeout_seconds, keep)
             if end.status != 0:
-                raise RefusedError(f"{end.words}:\n{log_tail(end.log)}")
+                raise RefusedError(f"{end.words}:\n{end.tail}")
             if not output.is_file():
                 raise RefusedError(f"`{' '.join(words)}` ended well but wrote no artifact.")
             return store.put(app, commit, output, sha256_of(output))
@@ -92,17 +90,13 @@ class BuildHook(BaseHook):
         keep: Keep,
         environment: Mapping[str, str] | None = None,
     ) -> CommandEnd:
-        from include.adapters.build_process import end_of, read_log
+        from include.adapters.build_process import end_of
 
-        source, log = scratch / "source", scratch / "log"
+        source = scratch / "source"
         self._know(commit)
         self.repository.export(commit, source)
         told = {**self.repository.commit_info(commit).build_environment, **(environment or {})}
-        try:
-            return end_of(command, source, log, timeout_seconds=timeout_seconds, environment=told)
-        finally:
-            if log.exists():
-                keep(read_log(log))
+        return end_of(command, source, timeout_seconds=timeout_seconds, environment=told, keep=keep)
 
     def _know(self, commit: str) -> None:
         """The clone of this machine may be older than the commit, or not be there: another one selected it."""
@@ -120,25 +114,25 @@ def _scratch(what: str) -> tempfile.TemporaryDirectory[str]:
 
 
 def _check(end: CommandEnd, command: Sequence[str], junit: Path) -> Check:
-    from include.adapters.build_process import log_tail
     from include.adapters.junit_files import read_junit_files
     from include.errors import RefusedError
     from include.reports.junit import MOST_BYTES, parse_junit
     from include.reports.results import why_not_passed
 
     if end.status is None:  # what it had written by then is not all
-        return Check(end.seconds, None, f"{end.words}.{_last_word(log_tail(end.log, 1))}")
+        return Check(end.seconds, None, f"{end.words}.{_last_word(end.tail)}")
     if not any("{junit}" in word for word in command):
-        problem = "" if end.status == 0 else f"{end.words}:\n{log_tail(end.log)}"
+        problem = "" if end.status == 0 else f"{end.words}:\n{end.tail}"
         return Check(end.seconds, None, problem)
     try:
         results = parse_junit(*read_junit_files(junit, most_bytes=MOST_BYTES))
     except RefusedError as error:
-        return Check(end.seconds, None, f"{error} {end.words}.{_last_word(log_tail(end.log, 1))}")
+        return Check(end.seconds, None, f"{error} {end.words}.{_last_word(end.tail)}")
     return Check(end.seconds, results, why_not_passed(results, end.status) or "")
 
 
-def _last_word(line: str) -> str:
-    """The log's last line, for a sentence."""
+def _last_word(tail: str) -> str:
+    """The output's last line, for a sentence."""
+    line = (tail.splitlines() or [""])[-1]
     clean = "".join(letter if letter.isprintable() else " " for letter in line).strip()
     return f" Its last line: {clean[:300]}" if clean else " It printed nothing."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from include.apps import load_app
 from include.errors import RefusedError
 from redstart.hooks.build import BuildHook
 from redstart.operators.station import StationOperator, key_of_run
@@ -14,6 +16,14 @@ from redstart.ui.links import BuildLogLink, TestReportLink, UnitTestLogLink, bui
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+HUNG_SECONDS = 300
+
+
+def hung_after(seconds: float) -> timedelta:
+    """For a call that hangs: a command is ended at its own limit, with a reason."""
+    return timedelta(seconds=seconds + HUNG_SECONDS)
 
 
 class BuildArtifactOperator(StationOperator):
@@ -25,6 +35,10 @@ class BuildArtifactOperator(StationOperator):
     """
 
     operator_extra_links = (BuildLogLink(),)
+
+    def __init__(self, *, app: str, **kwargs: Any) -> None:
+        kwargs.setdefault("execution_timeout", hung_after(load_app(app).build.build_timeout_seconds))
+        super().__init__(app=app, **kwargs)
 
     def deliver(self, context: Context) -> dict[str, Any]:
         delivery, settings = self.selected(context), self.application.build
@@ -58,6 +72,10 @@ class RunUnitTestsOperator(StationOperator):
     """
 
     operator_extra_links = (TestReportLink(), UnitTestLogLink())
+
+    def __init__(self, *, app: str, **kwargs: Any) -> None:
+        kwargs.setdefault("execution_timeout", hung_after(load_app(app).build.test_timeout_seconds))
+        super().__init__(app=app, **kwargs)
 
     def deliver(self, context: Context) -> dict[str, Any]:
         delivery, settings = self.selected(context), self.application.build

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.apps import DeliverFlow, ReleaseFlow, VerifyFlow
+from include.apps import ReleaseFlow, VerifyFlow
 from include.apps.delivery import Delivery, choose_canary_region, order_regions, word_if_live
 from include.errors import RefusedError
 from include.ledger import EVERY_REGION, Event, Kind
@@ -19,10 +19,14 @@ from include.ledger.candidates import (
     candidates,
     choose_candidate,
     made_key,
+    newest_candidate,
+    plain,
 )
 from redstart.operators import clock
 from redstart.operators.cluster import place_of, who_of
-from redstart.operators.live import describe_trees, live_commits, live_trees, tree_of
+from redstart.operators.live import describe_trees, live_trees
+from redstart.operators.patches import word_if_patch_is_lost
+from redstart.operators.released import contains
 from redstart.operators.station import BAKE_IMAGE, StationOperator, key_of_run, result_of
 from redstart.ui.links import CandidateLink, CandidatesLink
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from include.fleet import Image
     from redstart.hooks.git import GitRepository
+    from redstart.operators.drive import Account
 
 
 class CandidateOperator(StationOperator):
@@ -106,7 +111,8 @@ class MarkCandidateOperator(CandidateOperator):
 
 
 class SelectCandidateOperator(CandidateOperator):
-    """Take the release candidate of the form, or the newest, and find its images.
+    """Take the release candidate of the form, or the newest: the one of the newest commit, whichever was made last. And
+    find its images.
 
     **Refused**: a candidate without a commit that serves in production now and is on its branch: a patch would be
     taken away from users. The form has a field that lets it through.
@@ -126,20 +132,23 @@ class SelectCandidateOperator(CandidateOperator):
         assert isinstance(flow, ReleaseFlow)
         regions = order_regions(app.prod, form.get("regions"))
         with self.told(context) as account:
-            known = candidates(self.ledger.events(app=self.app, kinds=TOLD_OF_CANDIDATES), flow.candidates_of)
-            candidate = choose_candidate(known, form.get("candidate"))
-            account.note(f"{candidate.words} by {candidate.author}, made {candidate.made_at:%d %b %H:%M} UTC")
+            repository = self.repository
+            repository.fetch()
+            candidate = self.choose(repository, flow, form.get("candidate"), account)
+            account.note(f"{candidate.words} by {plain(candidate.author)}, made {candidate.made_at:%d %b %H:%M} UTC")
             account.note(f"passed: {', '.join(one.words for one in candidate.stations)}")
-            if word := self.look_at_production(candidate, flow, regions, is_forced=bool(form.get("without_patches"))):
+            delivery = self.delivery(context, candidate, regions)
+            if word := self.word_if_live(repository, delivery):
                 context["ti"].xcom_push(key="word", value=word)
                 account.add(word)
                 raise AirflowSkipException(word)
+            if word := word_if_patch_is_lost(self, context, account, delivery, repository):
+                raise RefusedError(word)
             images = self.find_images(candidate, regions)
             for region, image in images.items():
                 account.note(f"{image.image_id} in {region}: {image.name}")
             key = f"{key_of_run(context)}/{candidate.commit}/{Kind.CANDIDATE_CHOSEN}"
             self.record(context, Kind.CANDIDATE_CHOSEN, key, candidate, why=str(form.get("reason") or ""))
-        delivery = self.delivery(context, candidate, regions)
         found = {region: image.image_id for region, image in images.items()}
         return {**delivery.to_xcom(), "images": found, "name": candidate.image}
 
@@ -158,44 +167,20 @@ class SelectCandidateOperator(CandidateOperator):
             branch=candidate.branch,
         )
 
-    def look_at_production(
-        self, candidate: Candidate, flow: ReleaseFlow, regions: Sequence[str], *, is_forced: bool
-    ) -> str | None:
-        """Why there is nothing to push, or None; RefusedError where the push would take a patch away."""
-        repository = self.repository
-        repository.fetch()
-        views = {region: self.view(region) for region in regions}
-        trees = live_trees(repository, views)
-        if word := word_if_live(trees, candidate.tree, candidate.commit):
-            return word
+    def choose(self, repository: GitRepository, flow: ReleaseFlow, wanted: str | None, account: Account) -> Candidate:
+        known = candidates(self.ledger.events(app=self.app, kinds=TOLD_OF_CANDIDATES), flow.candidates_of)
+        if wanted:
+            return choose_candidate(known, wanted)
+        newest = newest_candidate(known, lambda commit, descendant: contains(repository, descendant, commit))
+        if newest != known[0]:
+            account.note(f"{known[0].words} was made later, of an older commit: the newest is {newest.version}")
+        return newest
+
+    def word_if_live(self, repository: GitRepository, delivery: Delivery) -> str | None:
+        """Why there is nothing to push, or None."""
+        trees = live_trees(repository, {region: self.view(region) for region in delivery.regions})
         self.log.info("Live now: %s", describe_trees(trees))
-        lacking = self.lacking(repository, candidate, flow, set().union(*map(live_commits, views.values())))
-        if lacking and not is_forced:
-            raise RefusedError(
-                f"{candidate.version} lacks what serves in production: {', '.join(lacking)}. Choose a candidate that "
-                f"was made after {' and '.join(self.production_branches(flow))} came into {candidate.branch}, or tick "
-                "'Push although production has commits that it lacks'."
-            )
-        return None
-
-    def lacking(
-        self, repository: GitRepository, candidate: Candidate, flow: ReleaseFlow, serving: set[str]
-    ) -> list[str]:
-        """Commits that serve, are on a branch of production, and are not in the candidate."""
-        heads = [repository.head(branch) for branch in self.production_branches(flow)]
-        found = []
-        for commit in sorted(serving - {""}):
-            if tree_of(repository, commit) is None or repository.is_ancestor(commit, candidate.commit):
-                continue
-            if any(repository.is_ancestor(commit, head) for head in heads):
-                found.append(f"{commit[:10]} ({repository.commit_info(commit).subject[:80]})")
-        return found
-
-    def production_branches(self, flow: ReleaseFlow) -> list[str]:
-        """Whose commits go to production by themselves, and the one that the release is merged into."""
-        flows = self.application.flows.values()
-        own = [one.branch for one in flows if isinstance(one, DeliverFlow)]
-        return list(dict.fromkeys([*([flow.merge_into] if flow.merge_into else []), *own]))
+        return word_if_live(trees, delivery.tree, delivery.commit)
 
     def find_images(self, candidate: Candidate, regions: Sequence[str]) -> dict[str, Image]:
         """Region -> the candidate's newest available image; RefusedError naming the regions without one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from include.apps import load_app
 from include.errors import RefusedError
 from include.fleet.tags import VERSION
 from redstart.hooks.build import BuildHook, Check
+from redstart.operators.build import hung_after
 from redstart.operators.live import live_commits, tree_of
 from redstart.operators.station import StationOperator, images_of_run, key_of_run
 from redstart.operators.test_report import TestReport
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from include.apps.model import Tests
     from redstart.operators.drive import Account
 
-HUNG_SECONDS = 300
 MOST_WORDS = 4_000
 
 
@@ -44,8 +43,7 @@ class RunEnvironmentTestsOperator(StationOperator):
     def __init__(self, *, app: str, environment: str, **kwargs: Any) -> None:
         site = load_app(app).environment(environment)
         seconds = site.tests.timeout_seconds if site.tests else 0
-        # The command is ended at its own limit, with a reason; this is for a call that hangs.
-        kwargs.setdefault("execution_timeout", timedelta(seconds=seconds * len(site.regions) + HUNG_SECONDS))
+        kwargs.setdefault("execution_timeout", hung_after(seconds * len(site.regions)))
         super().__init__(app=app, environment=environment, **kwargs)
 
     def deliver(self, context: Context) -> dict[str, Any]:

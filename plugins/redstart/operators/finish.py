@@ -13,6 +13,7 @@ from redstart.hooks.fleet import FleetHook
 from redstart.operators.cluster import place_of
 from redstart.operators.live import describe_live
 from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.verified import note_passed
 from redstart.ui.links import LiveLink, RegionsLink
 
 if TYPE_CHECKING:
@@ -54,19 +55,23 @@ class LiveStation(StationOperator):
 
 class DescribeFleetOperator(LiveStation):
     """Look at every region of this run, in production or in the environments of its flow, and write down what takes
-    traffic there.
+    traffic there. In a `flow` that only verifies: also that its content has passed.
 
-    **Retry and clear**: looks again.
+    **Retry and clear**: looks again; a content has passed once.
     """
 
-    def __init__(self, *, app: str, environments: Sequence[str] = ("prod",), **kwargs: Any) -> None:
+    def __init__(self, *, app: str, environments: Sequence[str] = ("prod",), flow: str = "", **kwargs: Any) -> None:
         super().__init__(app=app, **kwargs)
         self.environments = tuple(environments)
+        self.flow = flow
 
     def deliver(self, context: Context) -> dict[str, Any]:
         delivery = self.selected(context)
         with self.told(context) as account:
             live = self.tell_live(account, self.views(delivery))
+            if self.flow:
+                is_new = note_passed(self, context, self.flow, delivery)
+                account.note(f"{delivery.version} {'has' if is_new else 'had already'} passed")
         return {"schema": 1, "app": self.app, "commit": delivery.commit, "version": delivery.version, "live": live}
 
     def views(self, delivery: Delivery) -> dict[str, ClusterView]:

@@ -15,6 +15,7 @@ from redstart.hooks.jira import JiraHook
 from redstart.operators import clock
 from redstart.operators.cluster import place_of, who_of
 from redstart.operators.live import live_commits
+from redstart.operators.released import contains
 from redstart.operators.source import one_line
 from redstart.operators.station import StationOperator, key_of_run
 from redstart.ui.links import MergeLink
@@ -168,26 +169,47 @@ class MergeReleaseOperator(MergeOperator):
     Cleared after the missing regions were pushed, it merges.
     """
 
-    on_conflict = "Production serves the release already; until it is merged, the next patch is made without it."
+    on_conflict = "Production serves the release already; until it is merged, no patch goes there by itself."
 
     def deliver(self, context: Context) -> dict[str, Any]:
-        if others := self.elsewhere(self.selected(context).commit):
-            shown = ", ".join(f"{region} serves {what}" for region, what in others.items())
-            word = f"not merged, as it is not everywhere yet: {shown}; push it there too, then clear this task."
+        commit = self.selected(context).commit
+        if others := self.elsewhere(commit):
+            shown = ", ".join(f"{region} serves {_words_of(found)}" for region, found in others.items())
+            todo = self.what_to_do(commit, set().union(*others.values()))
+            word = f"not merged, as it is not everywhere: {shown}. {todo}; then clear this task."
             context["ti"].xcom_push(key="word", value=word)
             with self.told(context) as account:
                 account.add(word)
             raise AirflowSkipException(word)
         return super().deliver(context)
 
-    def elsewhere(self, commit: str) -> dict[str, str]:
-        """Production's regions that do not serve this commit alone, and what they serve."""
+    def elsewhere(self, commit: str) -> dict[str, set[str]]:
+        """Production's regions that do not serve this commit, or one that contains it, alone -> what they serve."""
         live = {region: live_commits(self.view(region)) for region in self.application.prod.region_names}
+        others = {region: found for region, found in live.items() if found != {commit}}
+        if not others:
+            return {}
+        repository = self.repository
+        repository.fetch()
         return {
-            region: " and ".join(sorted(one[:10] or "an untagged group" for one in found)) or "nothing"
-            for region, found in live.items()
-            if found != {commit}
+            region: found
+            for region, found in others.items()
+            if not found or not all(contains(repository, one, commit) for one in found)
         }
+
+    def what_to_do(self, commit: str, serving: set[str]) -> str:
+        """So that the release comes everywhere, and takes no patch away."""
+        flow, repository = self.application.flows[self.flow], self.repository
+        assert isinstance(flow, ReleaseFlow) and flow.merge_into
+        branch, short = flow.merge_into, commit[:10]
+        head = repository.head(branch)
+        known = [one for one in sorted(serving) if contains(repository, head, one)]
+        if patches := [one[:10] for one in known if not contains(repository, commit, one)]:
+            return (
+                f"On {branch} and not in the release: {', '.join(patches)}; merge {short} into {branch} by hand, "
+                "the merge's own run delivers both"
+            )
+        return "Push it there too"
 
     def wanted(self, context: Context) -> Merge:
         flow = self.application.flows[self.flow]
@@ -201,6 +223,10 @@ class MergeReleaseOperator(MergeOperator):
         message = f"Merge release {what} into {flow.merge_into}\n\n{about}"
         tag = f"{flow.tag_prefix}{delivery.version}"
         return Merge(delivery.commit, delivery.branch or "release", flow.merge_into, message, tag)
+
+
+def _words_of(commits: set[str]) -> str:
+    return " and ".join(sorted(one[:10] or "an untagged group" for one in commits)) or "nothing"
 
 
 def _is_of(event: Event, wanted: Merge) -> bool:

@@ -1,17 +1,27 @@
-"""Which runs of an application's DAGs are over, by Airflow's own word."""
+"""Which runs of an application's DAGs are over, and who started one, by Airflow's own word."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.apps import App
 from include.apps.delivery import flow_key
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 RUN_TASKS = ["finish", "free_locks"]
 """Each DAG has one of these; a run has its tasks from its first moment on."""
 OVER = ("success", "failed")
 UNKNOWN = "Airflow knows of no such run"
+BY_HAND = "manual"
+
+
+def is_by_hand(context: Context) -> bool:
+    """Whether a person started the run, rather than a commit or the clock."""
+    # Not str(): the task SDK's enum does not say its value by that.
+    return bool(context["dag_run"].run_type == BY_HAND)
 
 
 def runs_over(ti: Any, app: App, keys: Collection[str]) -> dict[str, str]:

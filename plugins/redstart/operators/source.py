@@ -23,13 +23,17 @@ from include.apps.selection import (
 from include.apps.webhook import COMMIT_ID
 from include.errors import RefusedError, RetryableError
 from include.fleet import ClusterRef, ClusterView
-from include.ledger import EVERY_REGION, Kind
 from redstart.hooks.fleet import FleetHook
+from redstart.operators import clock
 from redstart.operators.accounting import CommitAccounts, Teller, one_line
-from redstart.operators.cluster import place_of, who_of
+from redstart.operators.cluster import who_of
+from redstart.operators.line import line_of
 from redstart.operators.live import describe_trees, live_trees
+from redstart.operators.released import word_if_release_is_lost
+from redstart.operators.runs import is_by_hand
 from redstart.operators.station import StationOperator, key_of_run
 from redstart.operators.stopped import StoppedContent
+from redstart.operators.verified import has_passed
 from redstart.ui.links import CommitLink
 
 if TYPE_CHECKING:
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
     from redstart.operators.drive import Account
 
 TRIES = 5
-BY_HAND = "manual"
 log = logging.getLogger(__name__)
 
 
@@ -53,11 +56,13 @@ class SelectCommitOperator(StationOperator):
     **Nothing to do**: everything after is skipped and the run succeeds; XCom `word` says why. *Already the subject of
     run X*: another run has taken the newest commit; a run started by hand takes it again. *Already live*: its content
     (not its author: a merge of ours changes none) serves in every region of this run; in a flow that only verifies, in
-    all its environments, and where that makes candidates it is one, or serves in production. *A canary stopped this
-    content*: neither a branch's event nor the clock tries it again, a person does, by starting a run.
+    all its environments, and it has passed there, or serves in production. *A canary stopped this content*: neither a
+    branch's event nor the clock tries it again, a person does, by starting a run.
+
+    **Refused**: a patch without a release that serves in production and whose merge is not done: users would lose it.
 
     **Retry and clear**: looks at the branch and at what is live again. The run keeps its commit, unless there is a
-    newer one: it takes that, or, where another run has, ends as superseded.
+    newer one: it takes that, or, where another run has, ends as superseded. What it keeps is verified once more.
     """
 
     operator_extra_links = (CommitLink(),)
@@ -78,11 +83,15 @@ class SelectCommitOperator(StationOperator):
             choice = self.choose(context, repository, account)
             info = repository.commit_info(choice.commit)
             account.note(f"{info.commit} by {one_line(info.author)}: {one_line(info.subject)}")
-            if word := self.word_if_nothing_to_do(context, repository, choice, info, account):
+            delivery = self.delivery(context, info)
+            word = self.word_if_nothing_to_do(context, repository, choice, info, account)
+            if word := word or self.word_if_release_is_lost(context, account, delivery):
                 context["ti"].xcom_push(key="word", value=word)
                 account.add(word)
                 raise AirflowSkipException(word)
-            return self.delivery(context, info, account).to_xcom()
+            where = delivery.regions or getattr(self.followed, "environments", ())
+            account.note(f"version {info.version}, to {', '.join(where)}")
+            return delivery.to_xcom()
 
     def choose(self, context: Context, repository: GitRepository, account: Account) -> Choice:
         """What the rules say, and the ledger keeps. Who is overtaken by another run's selection looks again."""
@@ -101,7 +110,7 @@ class SelectCommitOperator(StationOperator):
             between = repository.commits_between(range_start(selections), choice.commit, MOST_SUPERSEDED + 1)
             passed_over = superseded(between, told, choice.commit, selections)
             info, number = repository.commit_info(choice.commit), next_number(selections)
-            if accounts.take(teller, number, info, passed_over, is_named=bool(wish.named)):
+            if accounts.take(teller, number, info, passed_over, is_named=wish.names_another):
                 self.tell_superseded(account, passed_over, is_all=len(between) <= MOST_SUPERSEDED)
                 return choice
         raise RetryableError(f"Other runs of {self.flow} have selected a commit {TRIES} times meanwhile.")
@@ -136,7 +145,8 @@ class SelectCommitOperator(StationOperator):
         live = live_trees(repository, self.views(context))
         account.note(f"content {info.tree[:10]}; live now: {describe_trees(live)}")
         word = word_if_live(live, info.tree, info.commit)
-        if word and not is_delivery and not self.is_candidate_or_live(repository, info.tree):
+        if word and not is_delivery and (why := self.why_verify(context, repository, choice, info.tree)):
+            account.note(f"it serves already, and {why}: verified again")
             word = None
         return word or stopped
 
@@ -156,15 +166,25 @@ class SelectCommitOperator(StationOperator):
         fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
         return fleet.view_cluster(ClusterRef(self.application.name, site.stack, region))
 
-    def is_candidate_or_live(self, repository: GitRepository, tree: str) -> bool:
-        """Whether the flow has nothing left to make of a content that serves in all its environments."""
-        if not getattr(self.followed, "makes_candidates", False):
-            return True
-        made = self.ledger.events(place=place_of(self.application, EVERY_REGION), kinds={Kind.CANDIDATE_MADE})
-        if any(one.event.data.get("flow") == self.flow and one.event.data.get("tree") == tree for one in made):
-            return True
+    def why_verify(self, context: Context, repository: GitRepository, choice: Choice, tree: str) -> str:
+        """Why the flow is gone through with a content that serves in all its environments; "" where it need not be."""
+        if is_by_hand(context):
+            return "a person has started the run"
+        if choice.verdict is Verdict.KEEP:
+            return "the run was cleared or tried again"
         production = {region: self.view_of("prod", region) for region in self.application.prod.region_names}
-        return word_if_live(live_trees(repository, production), tree, "") is not None
+        is_done = has_passed(self, self.flow, tree) or word_if_live(live_trees(repository, production), tree, "")
+        return "" if is_done else "its tests have not passed"
+
+    def word_if_release_is_lost(self, context: Context, account: Account, delivery: Delivery) -> str | None:
+        """As the function. While another delivery has the way, its merge may be still to come: asked there again."""
+        if isinstance(self.followed, VerifyFlow):
+            return None
+        lease, now = self.ledger.lease(line_of(self.application)), clock.now()
+        if lease is not None and lease.is_running(now) and lease.owner != delivery.run_key:
+            account.note("another delivery is on its way into production; whether this one lacks it is asked later")
+            return None
+        return word_if_release_is_lost(self, context, account, delivery)
 
     def word_if_stopped(self, context: Context, tree: str, commit: str) -> str | None:
         """Why a canary's no-go keeps this content from being tried again, or None."""
@@ -182,10 +202,8 @@ class SelectCommitOperator(StationOperator):
             return ()
         return order_regions(self.application.prod, context["params"].get("regions"))
 
-    def delivery(self, context: Context, info: CommitInfo, account: Account) -> Delivery:
+    def delivery(self, context: Context, info: CommitInfo) -> Delivery:
         regions = self.regions(context)
-        where = regions or getattr(self.followed, "environments", ())
-        account.note(f"version {info.version}, to {', '.join(where)}")
         return Delivery(
             app=self.app,
             run_key=key_of_run(context),
@@ -199,12 +217,6 @@ class SelectCommitOperator(StationOperator):
             canary_region=choose_canary_region(self.application.prod, regions) if regions else "",
             branch=self.followed.branch,
         )
-
-
-def is_by_hand(context: Context) -> bool:
-    """Whether a person started the run, rather than a commit or the clock."""
-    # Not str(): the task SDK's enum does not say its value by that.
-    return bool(context["dag_run"].run_type == BY_HAND)
 
 
 def told_commits(context: Context, branch: str) -> Iterator[str]:

@@ -17,7 +17,8 @@ from redstart.operators import clock
 from redstart.operators.canary_files import CanaryFiles
 from redstart.operators.judgement import SOAK_END, SOAK_START, CanaryJudge
 from redstart.operators.outcome import translated, with_defaults
-from redstart.operators.source import is_by_hand, newer_head
+from redstart.operators.runs import is_by_hand
+from redstart.operators.source import newer_head
 from redstart.operators.station import LAUNCH_CANARY, key_of_run, result_of, selected
 from redstart.sensors.soak import Soak
 from redstart.sensors.soak_metrics import SoakMetrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -27,7 +28,8 @@ def show_candidates(request: Request, app: str) -> Response:
         raise HTTPException(404, "There is no such application.")
     application = load_app(app)
     try:
-        found = candidates(LedgerHook().ledger().events(app=app, kinds=TOLD_OF_CANDIDATES))
+        with closing(LedgerHook().ledger()) as ledger:
+            found = candidates(ledger.events(app=app, kinds=TOLD_OF_CANDIDATES))
     except RedstartError as error:
         raise HTTPException(503, AWAY.format(error)) from None
     rows = [_row(one, application) for one in found[:MOST_SHOWN]]

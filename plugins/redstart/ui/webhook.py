@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from fastapi.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from include.apps import DeliverFlow, VerifyFlow, app_names, load_app
@@ -34,6 +34,8 @@ async def receive(request: Request) -> Response:
     try:
         async with asyncio.timeout(READ_SECONDS):
             body = await _read(request)
+    except ClientDisconnect:
+        return _refusal(400, "The body did not come to its end.")
     except TimeoutError:
         return _refusal(408, f"The body did not come within {READ_SECONDS:.0f} s.")
     if body is None:

@@ -113,6 +113,11 @@ def test_region_that_was_not_asked_for_is_skipped() -> None:
     assert (stage.state, stage.seconds) == ("skipped", None)
 
 
+def test_region_that_was_not_reached_is_not_called_by_its_number() -> None:
+    (stage,) = stages([task("push.push_red_black", "upstream_failed", index=2, label="2")], {}, NOW)
+    assert (stage.title, stage.state) == ("red/black push", "not reached")
+
+
 def test_soak_soaks_and_a_pushed_group_is_watched() -> None:
     seen = stages([task("canary.analyze_canary", "deferred"), task("push.watch_red", "deferred", index=0)], {}, NOW)
     assert [stage.state for stage in seen] == ["soaking", "watching"]

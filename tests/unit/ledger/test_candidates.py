@@ -10,7 +10,14 @@ import pytest
 
 from include.errors import RefusedError
 from include.ledger import EVERY_REGION, Event, Kind, Place, Recorded
-from include.ledger.candidates import StationTests, candidate_data, candidates, choose_candidate, made_key
+from include.ledger.candidates import (
+    StationTests,
+    candidate_data,
+    candidates,
+    choose_candidate,
+    made_key,
+    newest_candidate,
+)
 from tests.conftest import ROOT
 
 BEGAN = datetime(2026, 11, 5, 14, 30, tzinfo=UTC)
@@ -89,9 +96,9 @@ def test_runs_that_chose_it_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "commit"),
-    [(None, C), ("", C), (A[:7], A), (A, A), ("20261105.142233-aaaaaaa", A), ("bbbbbbbbc", C)],
+    [(A[:7], A), (A, A), ("20261105.142233-aaaaaaa", A), ("bbbbbbbbc", C)],
 )
-def test_one_is_meant_by_version_by_commit_or_as_the_newest(wanted: str | None, commit: str) -> None:
+def test_one_is_meant_by_version_or_by_commit(wanted: str, commit: str) -> None:
     assert choose_candidate(candidates(Story().made(A).made(B).made(C).told), wanted).commit == commit
 
 
@@ -106,7 +113,46 @@ def test_what_is_none_or_several_is_refused_with_what_there_is() -> None:
     with pytest.raises(RefusedError, match="no release candidate"):
         choose_candidate(known, "aaaaaa")  # too short to be a commit
     with pytest.raises(RefusedError, match="There is no release candidate yet"):
-        choose_candidate([], None)
+        choose_candidate([], "1234567")
+    with pytest.raises(RefusedError, match="There is no release candidate yet"):
+        newest_candidate([], lambda commit, descendant: False)
+
+
+@pytest.mark.parametrize(
+    ("made", "contained", "newest"),
+    [
+        ([A, B, C], {(A, B), (A, C), (B, C)}, C),
+        ([C, B, A], {(A, B), (A, C), (B, C)}, C),  # run again from the back
+        ([B, C, A], {(A, B), (A, C), (B, C)}, C),
+        ([C, A, B], {(A, C)}, B),  # B has nothing to do with the others, and was made last
+        ([B, C, A], {(A, C)}, C),
+        ([A], set(), A),
+    ],
+)
+def test_the_newest_is_the_one_that_no_other_contains(
+    made: list[str], contained: set[tuple[str, str]], newest: str
+) -> None:
+    story = Story()
+    for commit in made:
+        story.made(commit)
+    known = candidates(story.told)
+    assert newest_candidate(known, lambda commit, descendant: (commit, descendant) in contained).commit == newest
+
+
+def test_of_very_many_only_those_made_last_are_compared() -> None:
+    story, asked = Story(), []
+    for number in range(200):
+        story.made(f"{number:040}")
+    newest_candidate(candidates(story.told), lambda *commits: bool(asked.append(commits)))
+    assert len(asked) < 100
+
+
+def test_a_subject_is_one_printable_line() -> None:
+    (found,) = candidates(
+        Story().tell(Kind.CANDIDATE_MADE, {**GOLDEN, "subject": "x\x1b[31m\u202ered\n" + "y" * 300}).told
+    )
+    assert found.title.startswith("x [31m red y") and found.title.isprintable() and len(found.title) <= 100
+    assert found.title in found.words
 
 
 def test_only_five_are_told_where_none_fits() -> None:

@@ -122,6 +122,46 @@ def test_failures_that_a_suite_counts_without_a_test_are_failures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("document", "missing"),
+    [
+        (b'<testsuite tests="5"><testcase name="a"/></testsuite>', 4),
+        (b'<testsuite tests="5" skipped="3"><testcase name="a"/></testsuite>', 1),
+        (b'<testsuite tests="2"><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite>', 0),
+        (b'<testsuites tests="5"><testsuite tests="2"><testcase name="a"/></testsuite></testsuites>', 4),
+        (b'<testsuites><testsuite tests="2"><testcase name="a"/></testsuite><testsuite tests="1"/></testsuites>', 2),
+        (b'<testsuite tests="2"><testcase name="a"><flakyFailure/></testcase></testsuite>', 0),
+        (b'<testsuite tests="1"><testcase name="a"/><testcase name="b"/></testsuite>', 0),
+        (b'<testsuite tests="x"><testcase name="a"/></testsuite>', 0),
+    ],
+)
+def test_tests_that_are_declared_and_not_shown_have_not_passed(document: bytes, missing: int) -> None:
+    found = parse_junit(document)
+    assert found.missing == found.to_json()["missing"] == missing
+    problem = why_not_passed(found, 0)
+    assert (problem is None) == (missing == 0)
+    if missing:
+        assert f"name {found.total} of the {found.total + missing} tests that they declare" in str(problem)
+
+
+def test_pytest_declares_its_subtests_and_shows_them_as_one(tmp_path: Path) -> None:
+    tmp_path.joinpath("test_one.py").write_text(
+        "import unittest\nclass TestIn(unittest.TestCase):\n    def test_all(self):\n"
+        "        for i in range(3):\n            with self.subTest(i=i): pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junit-xml", "out.xml"]
+    subprocess.run([*command, "-o", "junit_suite_name=mine"], cwd=tmp_path, capture_output=True, check=True)
+    document = (tmp_path / "out.xml").read_bytes()
+    assert b'tests="4"' in document and b'name="mine"' in document
+    assert why_not_passed(parse_junit(document), 0) is None
+
+
+@pytest.mark.parametrize("words", ['status="notrun"', 'status="notrun" result="suppressed"', 'status="disabled"'])
+def test_what_the_runner_says_it_did_not_run_is_skipped(words: str) -> None:
+    shown = f'<testsuite><testcase name="a" {words}/><testcase name="b" status="run" result="completed"/></testsuite>'
+    assert [case.outcome for case in parse_junit(shown.encode()).cases] == ["skipped", "passed"]
+
+
+@pytest.mark.parametrize(
     ("document", "words"),
     [
         (PYTEST[:600], "not whole XML"),
