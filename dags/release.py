@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from airflow.sdk import dag
-from redstart.groups.release import release_form
-from redstart.operators.candidate import SelectCandidateOperator
-from redstart.operators.merge import MergeReleaseOperator
 
 from include.apps import App, ReleaseFlow
 from redstart.groups.delivery import add_form
 from redstart.groups.parsing import flows_of
 from redstart.groups.production import deliver_to_production
+from redstart.groups.release import release_form
 from redstart.groups.words import release_doc
+from redstart.operators.candidate import SelectCandidateOperator
+from redstart.operators.merge import MergeReleaseOperator
 
 
 def make_dag(app: App, name: str, flow: ReleaseFlow) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from airflow.sdk import dag
-from redstart.operators.candidate import MarkCandidateOperator
 
 from include.apps import App, VerifyFlow
 from redstart.groups.build import build_image
@@ -11,6 +10,7 @@ from redstart.groups.delivery import add_form, commit_or_clock, verify_form
 from redstart.groups.parsing import flows_of
 from redstart.groups.push import verify_in
 from redstart.groups.words import verify_doc
+from redstart.operators.candidate import MarkCandidateOperator
 from redstart.operators.finish import DescribeFleetOperator
 
 

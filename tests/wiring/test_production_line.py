@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from include.apps import load_app
 from include.ledger import Claim, Hold, Holder, Lease
@@ -14,7 +14,9 @@ from redstart.operators import clock
 from redstart.operators.cluster import place_of
 from redstart.operators.line import SLACK_SECONDS, line_of
 from redstart.operators.production_line import ClaimProductionOperator, ReleaseProductionOperator
+from tests.support.commit_flow import serve
 from tests.support.delivery_world import make_world
+from tests.support.release_run import PushRun, VerifyRun
 from tests.support.station_run import Run
 
 APP = load_app("api")
@@ -92,7 +94,10 @@ def test_commit_whose_gate_is_cleared_is_meant_though_a_newer_one_has_come(run: 
         claim(run)
     run.world.origin.commit("prod", {"app.py": "VALUE = 2\n"})
     run.world.ledger.free(LINE, clock.now(), who="ada", why="over")
-    run.results["canary.launch_canary"] = {"schema": 1}
+    run.results["canary.launch_canary"] = {"image": "of an earlier try"}
+    with pytest.raises(AirflowSkipException):
+        claim(run)
+    run.results["canary.launch_canary"] = {"image": run.results["build.bake_image"]["images"][FIRST]}
     assert claim(run)["token"] > 0
 
 
@@ -122,3 +127,26 @@ def test_way_that_was_freed_by_hand_does_not_stop_a_push_halfway(run: Run) -> No
     run.world.ledger.free(LINE, clock.now(), who="ada", why="by hand")
     somebody_else(run)
     assert run.switch(FIRST)["region"] == FIRST
+
+
+def test_weekly_push_that_waited_takes_no_patch_away(run: Run) -> None:
+    VerifyRun(run.world).to_candidate()
+    push = PushRun(run.world)
+    push.select()
+    claim_weekly(push, may=False)
+    patch = run.world.origin.commit("prod", {"patch.py": "PATCH = 1\n"})
+    serve(run.world, patch)
+    with pytest.raises(AirflowFailException, match=f"lacks what serves in production: {patch[:10]}"):
+        claim_weekly(push)
+    assert run.world.ledger.lease(LINE) is None, "the next delivery may pass"
+    push.form["without_patches"] = True
+    assert claim_weekly(push)["token"] > 0
+
+
+def claim_weekly(push: PushRun, *, may: bool = True) -> Any:
+    if not may:
+        somebody_else(push)
+        with pytest.raises(TaskDeferred):
+            claim_weekly(push)
+        return push.world.ledger.free(LINE, clock.now(), who="ada", why="over")
+    return push.do("claim_production", ClaimProductionOperator, flow="release_push")

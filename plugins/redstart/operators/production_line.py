@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.apps import DeliverFlow
+from include.errors import RedstartError, RefusedError
 from include.ledger import LockedError, Place
 from redstart.operators import clock
 from redstart.operators.cluster import who_of
 from redstart.operators.line import line_of, take_line
 from redstart.operators.lock import GRACE, LOOK_AGAIN
-from redstart.operators.station import LAUNCH_CANARY, StationOperator, key_of_run
+from redstart.operators.patches import word_if_patch_is_lost
+from redstart.operators.released import word_if_release_is_lost
+from redstart.operators.runs import is_by_hand
+from redstart.operators.station import LAUNCH_CANARY, StationOperator, images_of_run, key_of_run
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, what_hinders
 from redstart.ui.links import LineLink
 
@@ -66,8 +70,28 @@ class ClaimProductionOperator(LineOperator):
                 lease = take_line(self, context, ledger)
             except LockedError as error:  # somebody was quicker
                 return self.wait(context, account, turn, str(error))
+            if not self.has_had_its_canary(context, delivery):
+                self.refuse_if_something_is_lost(context, account, delivery)
             account.note(f"production is this run's until {lease.until:%d %b %H:%M} UTC (token {lease.token})")
         return {"schema": 1, "token": lease.token}
+
+    def refuse_if_something_is_lost(self, context: Context, account: Account, delivery: Delivery) -> None:
+        """Asked once nobody else delivers: what went into production while this one was built or waited must not be
+        taken away from users unsaid. The way is free again where it would be."""
+        try:
+            if isinstance(self.application.flows[self.flow], DeliverFlow):
+                if word := word_if_release_is_lost(self, context, account, delivery):
+                    account.add(word)
+                    raise AirflowSkipException(word)
+                return
+            repository = self.repository
+            repository.fetch()
+            if word := word_if_patch_is_lost(self, context, account, delivery, repository):
+                raise RefusedError(word)
+        except (AirflowSkipException, RedstartError):
+            why = "the delivery ends before its canary"
+            self.ledger.free(self.place, clock.now(), owner=key_of_run(context), who=who_of(context), why=why)
+            raise
 
     def newer(self, context: Context, delivery: Delivery) -> str | None:
         """The newer head of the delivery's branch; None where there is none, a person started the run, or it has had
@@ -75,10 +99,14 @@ class ClaimProductionOperator(LineOperator):
         from redstart.operators.source import newer_head
 
         flow = self.application.flows[self.flow]
-        is_meant = context["dag_run"].run_type == "manual" or context["ti"].xcom_pull(task_ids=LAUNCH_CANARY)
-        if is_meant or not isinstance(flow, DeliverFlow):
+        if not isinstance(flow, DeliverFlow) or is_by_hand(context) or self.has_had_its_canary(context, delivery):
             return None
         return newer_head(self.repository, flow, delivery)
+
+    def has_had_its_canary(self, context: Context, delivery: Delivery) -> bool:
+        """Whether a canary of the image that this run brings was launched in it: what comes after was cleared."""
+        launched = context["ti"].xcom_pull(task_ids=LAUNCH_CANARY)
+        return bool(launched) and launched.get("image") == images_of_run(context).get(delivery.canary_region)
 
     def wait(self, context: Context, account: Account, turn: Turn, hindrance: str) -> Any:
         account.note(f"waiting: {hindrance}")

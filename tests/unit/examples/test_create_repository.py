@@ -28,7 +28,10 @@ def test_three_branches_of_a_few_commits_with_the_same_ids_each_time(tmp_path: P
 
 def test_branches_and_keys_are_the_applications(tmp_path: Path) -> None:
     commit = create_repository(tmp_path / "a.git", branches=("main",), project="BILLING")
-    assert git(tmp_path / "a.git", "for-each-ref", "--format=%(refname:short) %(objectname)").split() == ["main", commit]
+    assert git(tmp_path / "a.git", "for-each-ref", "--format=%(refname:short) %(objectname)").split() == [
+        "main",
+        commit,
+    ]
     assert git(tmp_path / "a.git", "symbolic-ref", "HEAD").strip() == "refs/heads/main"
     subjects = git(tmp_path / "a.git", "log", "--format=%s").splitlines()
     assert all(subject.startswith("BILLING-") for subject in subjects)
