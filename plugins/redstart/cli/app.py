@@ -192,6 +192,8 @@ def demo(
         if not problems:
             console.print(Text(_good_news(variant), "bold green"))
         story.say_where()
+        if story.next_release:
+            story.next_release.say_next()
         is_told = True
         if not leave:
             console.print("\nIt stays up until Ctrl-C.")

@@ -87,7 +87,8 @@ class Demo:
         self.marks = Marks()
         self.marks.keep("start", self.counters())
         commit = self.commit(variant, number)
-        self.next_release = NextRelease(self) if has_feature else None
+        if has_feature:
+            self.next_release = NextRelease(self)
         run = self.follow(commit)
         problems = self.go_there_and_back(commit) if variant == "good" and run.state == "success" else []
         return self.judge(variant, commit, run, before, problems)

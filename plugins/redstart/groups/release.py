@@ -40,6 +40,7 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             False,
             type="boolean",
             title="Push although production has commits that it lacks",
-            description="A patch that serves now, and that the candidate does not contain, is taken away from users.",
+            description="A patch that serves now, and that the candidate does not contain, is taken away from users. "
+            "The merge into production's branch brings it back, with a canary of both: revert it there to be rid of it.",
         ),
     }
