@@ -56,6 +56,7 @@ SOURCE = {
     "functional/test_environment.py": FUNCTIONAL,
     "app.py": "VALUE = 1\n",
 }
+CLUSTER = ("api", "main")
 
 
 @cache
