@@ -26,11 +26,12 @@ class Killer:
     """kill -9 of whichever task process has just written down that it is about to do something new.
 
     In each region and each push at other deeds: the `number`th push's first region is let alone until its
-    `number`th deed, the next ones for two deeds longer each.
+    `number`th deed, the next ones for two deeds longer each. A hurried one kills once in each region, in turn the task
+    that pushes and the one that watches.
     """
 
-    def __init__(self, demo: Demo, number: int, dag_id: str = "api_prod", most: int = MOST_KILLS) -> None:
-        self.demo, self.number, self.dag_id, self.most = demo, number, dag_id, most
+    def __init__(self, demo: Demo, number: int, dag_id: str = "api_prod", *, is_hurried: bool = False) -> None:
+        self.demo, self.number, self.dag_id, self.is_hurried = demo, number, dag_id, is_hurried
         self.killed: list[str] = []
         self._ledger = SqlLedger(demo.settings.ledger_url)
         self._seen = max((one.number for one in self._ledger.events()), default=0)
@@ -59,10 +60,12 @@ class Killer:
                     self.killed.append(f"{event.place.region}: {event.data['step']}")
 
     def _is_time(self, task: TaskState) -> bool:
+        if self.is_hurried and task.task_id != TASKS[task.map_index % len(TASKS)]:
+            return False
         key = task.task_id, task.map_index  # each try has an instance id of its own
         self._deeds[key] += 1
         patience = 2 * task.map_index + self.number if task.task_id == TASKS[0] else task.map_index + 1
-        if self._deeds[key] < patience or self._kills[key] >= self.most:
+        if self._deeds[key] < patience or self._kills[key] >= (1 if self.is_hurried else MOST_KILLS):
             return False
         self._kills[key] += 1
         return True

@@ -16,6 +16,7 @@ from redstart.operators.build import BuildArtifactOperator
 from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.gate import GateScoreOperator
 from redstart.operators.lock import ClaimClusterOperator, ReleaseClusterOperator
+from redstart.operators.production_line import ReleaseProductionOperator
 from redstart.operators.redblack import PushRedBlackOperator, WatchRedOperator
 from redstart.operators.source import SelectCommitOperator
 from redstart.sensors.canary_analysis import CanaryAnalysisSensor
@@ -87,11 +88,12 @@ class Run:
         return self.do("push.claim_cluster", ClaimClusterOperator, region=region)
 
     def push(self, region: str) -> Any:
-        """The whole push of a region, as its tasks do it one after the other."""
+        """The whole push of a region, as its tasks do it one after the other; then the way is free."""
         self.claim(region)
         self.switch(region)
         done = self.watch(region)
         self.do("push.release_cluster", ReleaseClusterOperator, region=region)
+        self.do("release_production", ReleaseProductionOperator)
         return done
 
     def switch(self, region: str) -> Any:

@@ -95,7 +95,7 @@ class World:
         monkeypatch.setattr("redstart.operators.clock.now", lambda: self.now)
         monkeypatch.setenv("AIRFLOW_VAR_REDSTART_STORAGE", f"file://{storage}")
         self.results = InstallationHook().results()
-        self.watch = make_watch(load_app("api"), self.results, "run-1", REGION)
+        self.watch = make_watch(load_app("api"), "prod", self.results, "run-1", REGION)
 
     def keep_canary(self, step: int = STEP) -> None:
         """A soak of 120 points, hours ago."""
