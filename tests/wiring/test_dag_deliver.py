@@ -26,10 +26,13 @@ def dag(airflow_db: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def stored(dag: Any) -> Any:
-    """As the scheduler reads it back from the database."""
+    """As the API server reads it back from the database: with its links, which whole runs in one process (dag.test) have
+    switched off for all that comes after them."""
     from airflow.serialization.serialized_objects import DagSerialization
 
-    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DagSerialization, "_load_operator_extra_links", True)
+        return DagSerialization.from_dict(DagSerialization.to_dict(dag))
 
 
 def test_tasks_stand_in_their_groups(dag: Any) -> None:
