@@ -26,8 +26,8 @@ def dag(airflow_db: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def stored(dag: Any) -> Any:
-    """As the API server reads it back from the database: with its links, which whole runs in one process (dag.test) have
-    switched off for all that comes after them."""
+    """As the API server reads it back: with its links, which whole runs in one process (dag.test) have switched off for
+    all that comes after them."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     with pytest.MonkeyPatch.context() as patch:

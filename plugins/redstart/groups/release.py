@@ -41,6 +41,6 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             type="boolean",
             title="Push although production has commits that it lacks",
             description="A patch that serves now, and that the candidate does not contain, is taken away from users. "
-            "The merge into production's branch brings it back, with a canary of both: revert it there to be rid of it.",
+            "The merge into production's branch brings it back, with a canary of both: revert it there if it is to go.",
         ),
     }
