@@ -1,4 +1,5 @@
-"""A watch of red as steps: ask until its moment has come, then go on, fail, or ask for as long again."""
+"""A watch of red as steps: ask until its moment has come, then go on, fail, or ask for as long again (a minute at least:
+what instances publish comes late, and a short watch has few points)."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from include.fleet.tags import FAILED, SEVERE, tag_value
 from include.redblack.look import Finding, Look, WatchKind, WatchRequest
 from include.redblack.roles import fenced, names_of
 from include.redblack.steps import MarkFailed, Step, TagGroup, WatchRed
+
+LEAST_PATIENCE_SECONDS = 60.0
 
 
 def watch(
@@ -30,7 +33,8 @@ def watch(
     is_over = found is not None and found.at >= until
     if is_over and found is not None and found.finding is Finding.SOUND:
         return None
-    if is_over and found is not None and look.now >= until + timedelta(seconds=seconds):
+    patience = timedelta(seconds=max(seconds, LEAST_PATIENCE_SECONDS))
+    if is_over and found is not None and look.now >= until + patience:
         return mark_failed(red, f"nothing could be learnt of it: {found.reason}", token)
     beside = f" beside {names_of(previous)}" if kind is WatchKind.SIDE_BY_SIDE else ""
     so_far = (found.reason,) if found is not None and found.reason else ()

@@ -46,7 +46,7 @@ Find = Callable[[WatchRequest], Watched]
 def goal(**changes: object) -> PushGoal:
     template = GroupTemplate("m5.large", 8080, "/health")
     made = PushGoal(CLUSTER, Build("ami-new"), "push-1", template, SizeBounds(2, 40), NEED)
-    return replace(made, side_by_side_seconds=30, watch_seconds=60, **changes)  # type: ignore[arg-type]
+    return replace(made, **{"side_by_side_seconds": 30, "watch_seconds": 60, **changes})  # type: ignore[arg-type]
 
 
 def fleet_with_previous(size: int = 4) -> FakeFleet:
@@ -133,6 +133,18 @@ def test_a_watch_that_learns_nothing_for_as_long_again_is_a_failed_one() -> None
     end = push(fleet, watch)[-1].end
     assert isinstance(end, Failed) and "nothing could be learnt" in end.reason and "throttled" in end.reason
     assert 120 <= (fleet.now - began[0]).total_seconds() <= 160
+
+
+@pytest.mark.parametrize(("late", "ends"), [(50, Done), (80, Failed)])
+def test_a_short_watch_waits_a_minute_for_points_that_come_late(late: int, ends: type) -> None:
+    fleet = fleet_with_previous()
+
+    def watch(request: WatchRequest) -> Watched:
+        if fleet.now < request.until + timedelta(seconds=late):
+            return Watched(Finding.UNKNOWN, fleet.now, "5 points so far, 6 are needed")
+        return Watched(Finding.SOUND, fleet.now)
+
+    assert isinstance(push(fleet, watch, goal(side_by_side_seconds=10, watch_seconds=10))[-1].end, ends)
 
 
 def test_a_store_that_answers_again_in_that_time_is_enough() -> None:
