@@ -79,7 +79,7 @@ class Journey:
         self.ledger = SqlLedger(demo.settings.ledger_url)
         self.regions = demo.app.prod.region_names
 
-    def run_of(self, dag_id: str, sha: str, seconds: float = 60) -> RunState:
+    def run_of(self, dag_id: str, sha: str, seconds: float = 180) -> RunState:
         """The run that took a commit, as soon as there is one."""
         what = f"{dag_id} takes {sha[:10]}"
         return wait_for(lambda: self.demo.runs.of_commit(dag_id, sha), seconds, what)  # type: ignore[no-any-return]
