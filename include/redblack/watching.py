@@ -1,5 +1,5 @@
-"""A watch of red as steps: ask until its moment has come, then go on, fail, or ask for as long again (a minute at least:
-what instances publish comes late, and a short watch has few points)."""
+"""A watch of red as steps: ask until its moment has come, then go on, fail, or ask for as long again, and a minute at
+least: what instances publish comes late, and a short watch has few points."""
 
 from __future__ import annotations
 
