@@ -28,6 +28,7 @@ from redstart.operators.live import describe_trees, live_trees
 from redstart.operators.patches import word_if_patch_is_lost
 from redstart.operators.released import contains
 from redstart.operators.station import BAKE_IMAGE, StationOperator, key_of_run, result_of
+from redstart.operators.verified import tests_of
 from redstart.ui.links import CandidateLink, CandidatesLink
 
 if TYPE_CHECKING:
@@ -100,13 +101,7 @@ class MarkCandidateOperator(CandidateOperator):
 
     def station(self, context: Context, environment: str, commit: str) -> StationTests:
         """What the environment's tests found; RefusedError where they were of another commit."""
-        task = f"{environment}.run_tests"
-        found = result_of(context, task)
-        if found["commit"] != commit:
-            raise RefusedError(
-                f"{task} tested {str(found['commit'])[:10]}, and this run is about {commit[:10]}: "
-                f"clear {environment}.push with everything after it."
-            )
+        found = tests_of(context, environment, commit)
         return StationTests(environment, int(found["total"]), int(found["skipped"]), str(found["report"]))
 
 

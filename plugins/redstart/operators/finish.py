@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from include.fleet import ClusterRef, ClusterView
+from include.fleet import ClusterView
 from include.ledger import Kind
 from include.ledger.folds import times_to_safe
-from redstart.hooks.fleet import FleetHook
 from redstart.operators.cluster import place_of
 from redstart.operators.live import describe_live
 from redstart.operators.station import StationOperator, key_of_run
@@ -80,9 +79,8 @@ class DescribeFleetOperator(LiveStation):
         for name in self.environments:
             site = app.environment(name)
             for region in delivery.regions if name == "prod" else site.region_names:
-                fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
                 key = region if name == "prod" else f"{name} {region}"
-                found[key] = fleet.view_cluster(ClusterRef(app.name, site.stack, region))
+                found[key] = self.view_of(name, region)
         return found
 
 

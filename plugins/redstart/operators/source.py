@@ -22,8 +22,7 @@ from include.apps.selection import (
 )
 from include.apps.webhook import COMMIT_ID
 from include.errors import RefusedError, RetryableError
-from include.fleet import ClusterRef, ClusterView
-from redstart.hooks.fleet import FleetHook
+from include.fleet import ClusterView
 from redstart.operators import clock
 from redstart.operators.accounting import CommitAccounts, Teller, one_line
 from redstart.operators.cluster import who_of
@@ -160,11 +159,6 @@ class SelectCommitOperator(StationOperator):
             for name in environments
             for region in self.application.environment(name).region_names
         }
-
-    def view_of(self, environment: str, region: str) -> ClusterView:
-        site = self.application.environment(environment)
-        fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
-        return fleet.view_cluster(ClusterRef(self.application.name, site.stack, region))
 
     def why_verify(self, context: Context, repository: GitRepository, choice: Choice, tree: str) -> str:
         """Why the flow is gone through with a content that serves in all its environments; "" where it need not be."""

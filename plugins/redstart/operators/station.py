@@ -102,6 +102,12 @@ class StationOperator(BaseOperator):
         """The environment's cluster in a region, as it is now."""
         return self.fleet(region).view_cluster(self.cluster(region))
 
+    def view_of(self, environment: str, region: str) -> ClusterView:
+        """The same of another environment of the application."""
+        site = self.application.environment(environment)
+        fleet = FleetHook(site.connection_id).fleet(region, site.load_balancer)
+        return fleet.view_cluster(ClusterRef(self.application.name, site.stack, region))
+
     def cluster(self, region: str) -> ClusterRef:
         return ClusterRef(self.application.name, self.site.stack, region)
 
