@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FlowName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=40)]
 Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,100}$")]
-RESERVED = ("rollback", "janitor")
+RESERVED = ("rollback", "janitor", "override", "windows")
 """DAGs that every application has anyway."""
 
 

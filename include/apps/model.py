@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.apps.flows import Flow, FlowName, check_flows
 from include.apps.section import Name, Seconds, Section, Words
+from include.apps.windows import Freeze, Holiday, RegionName, TimeZone, Waves, Windows
 from include.errors import ConfigError
 
 
@@ -53,10 +54,11 @@ class Bake(Section):
 
 
 class Region(Section):
-    """A region that serves; `market` is the audience in words. The order of the list is the order of the push."""
+    """A region that serves; `market` is the audience in words, `time_zone` that in which it lives."""
 
-    name: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    name: RegionName
     market: str
+    time_zone: TimeZone = "UTC"
 
 
 class Canary(Section):
@@ -169,6 +171,8 @@ class Environment(Section):
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     capacity: Capacity
     push: Push = Field(default_factory=Push)
+    waves: Waves = Field(default_factory=Waves)
+    windows: Windows | None = None
     tests: Tests | None = None
 
     @model_validator(mode="after")
@@ -178,12 +182,29 @@ class Environment(Section):
             raise ValueError("a region is listed twice")
         if self.min_size > self.max_size:
             raise ValueError("min_size is above max_size")
+        for name in self._regions_of_windows():
+            if name not in names:
+                raise ValueError(f"windows: the environment does not run in {name}")
         return self
+
+    def _regions_of_windows(self) -> list[str]:
+        if self.windows is None:
+            return []
+        days: list[Freeze | Holiday] = [*self.windows.freezes, *self.windows.holidays]
+        return [name for one in days for name in one.regions]
 
     @property
     def region_names(self) -> tuple[str, ...]:
-        """In the order of the push."""
+        """As they are listed."""
         return tuple(region.name for region in self.regions)
+
+    def region(self, name: str) -> Region:
+        """ConfigError for a region in which the environment does not run."""
+        found = next((one for one in self.regions if one.name == name), None)
+        if found is None:
+            known = ", ".join(self.region_names)
+            raise ConfigError(f"{self.stack} runs in {known}", source="region", key="name", value=name)
+        return found
 
 
 class Production(Environment):

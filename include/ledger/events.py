@@ -47,6 +47,10 @@ class Kind(StrEnum):
     BUILDER_ENDED = "builder.ended"
     IMAGE_DELETED = "image.deleted"
     LOCK_STALE = "lock.stale"
+    WAVES_PLANNED = "waves.planned"
+    DELIVERY_HALTED = "delivery.halted"
+    WINDOWS_LEARNED = "windows.learned"
+    WINDOW_OVERRIDDEN = "window.overridden"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ ROOMS: dict[str, set[str]] = {
     "bake": PURE | {"include.fleet"},
     "fleet": PURE,
     "changes": PURE,
-    "reports": PURE | {"jinja2", "markupsafe", "include.canary", "include.fleet"},
+    "peaks": PURE | {"scipy"},
+    "waves": PURE,
+    "reports": PURE | {"jinja2", "markupsafe", "include.canary", "include.fleet", "include.peaks"},
     "loadgen": {"numpy", "uvloop", "include.errors"},
     "adapters": PURE | {
         "boto3", "botocore", "git", "jira", "requests", "httpx", "tenacity", "sqlalchemy", "alembic",
@@ -36,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
         "pydantic_settings", "httpx", "boto3", "botocore", "uvloop", "werkzeug", "moto", "starlette", "uvicorn",
         "include.adapters", "include.localcloud", "include.loadgen", "include.canary", "include.reports",
         "include.fleet", "include.bake", "include.redblack", "include.ledger", "include.apps", "include.services",
-        "examples",
+        "include.peaks", "examples",
     },
 }  # fmt: skip
 PLUGIN = {"airflow", "pydantic", "include"}
@@ -106,7 +108,7 @@ def test_every_room_has_doors() -> None:
 
 def test_pure_rooms_read_no_clock_environment_or_chance() -> None:
     forbidden = ("datetime.now(", "os.environ", "time.time(", "default_rng()")
-    for room in ("canary", "redblack", "bake", "fleet", "ledger", "reports", "apps", "changes"):
+    for room in ("canary", "redblack", "bake", "fleet", "ledger", "reports", "apps", "changes", "peaks", "waves"):
         for path in modules(ROOT / "include" / room):
             text = path.read_text()
             assert not [word for word in forbidden if word in text], path.relative_to(ROOT)
