@@ -34,7 +34,7 @@ def flow_key(dag_id: str, run_id: str) -> str:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A commit on its way. `regions` of production are in the order of the push; none where it does not go there."""
+    """A commit on its way. `regions` of production are as they are listed; none where it does not go there."""
 
     app: str
     run_key: str
@@ -68,7 +68,7 @@ class Delivery:
 
 
 def order_regions(environment: Environment, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The wanted regions in the order of the push; none wanted means all. An unknown one is a ConfigError."""
+    """The wanted regions as they are listed; none wanted means all. An unknown one is a ConfigError."""
     known = environment.region_names
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:

@@ -221,7 +221,7 @@ class Production(Environment):
 
     @property
     def canary_region(self) -> str:
-        """Where the canary runs: as set, else the region that is pushed first."""
+        """Where the canary runs: as set, else the region that is listed first."""
         return self.canary.region or self.region_names[0]
 
 

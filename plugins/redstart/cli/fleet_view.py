@@ -11,7 +11,7 @@ from redstart.cli.connected import connect
 
 
 def view_environment(connections: Mapping[str, str], app: App, environment: str = "prod") -> list[ClusterView]:
-    """One view per region, in the order of the push. `connections` are the stack's (AIRFLOW_CONN_...)."""
+    """One view per region, as they are listed. `connections` are the stack's (AIRFLOW_CONN_...)."""
     connect(connections)
     from redstart.hooks.fleet import FleetHook
 

@@ -33,7 +33,7 @@ def test_shipped_application_is_the_one_of_the_issue() -> None:
     assert prod.gate_threshold == 95
 
 
-def test_canary_runs_where_the_push_begins_unless_said_otherwise(tmp_path: Path) -> None:
+def test_canary_runs_in_the_region_listed_first_unless_said_otherwise(tmp_path: Path) -> None:
     assert load_app("api").prod.canary_region == "us-east-1"
     text = SHIPPED.replace("[environments.prod.canary]", '[environments.prod.canary]\nregion = "eu-west-1"')
     (tmp_path / "api.toml").write_text(text, encoding="utf-8")
