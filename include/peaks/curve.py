@@ -1,0 +1,91 @@
+"""From counts to the curve of a market's week."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from include.peaks.clock import Ints, day_number, local_slots, slots_of_week
+from include.peaks.pattern import level_weeks, median_down, spread_around, week_like_others, without_outliers
+from include.peaks.smooth import REACH, shared_by_days, smoothed
+from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, SLOTS_PER_WEEK, Calendar, Counts, Curve
+from include.peaks.weeks import Floats, week_rows
+
+MEDIAN_ERROR = 1.2533  # standard error of a median, in those of a mean: sqrt(pi / 2)
+NIGHT_SLOTS = SLOTS_PER_DAY // 4  # a day's night goes on until 6 o'clock
+
+
+def learn_curve(counts: Counts, calendar: Calendar, now: datetime) -> Curve | None:
+    """The market's week; None where nothing at all was counted before `now`."""
+    weeks = week_rows(counts, calendar, now)
+    if weeks is None:
+        return None
+    rates, growth = level_weeks(weeks)
+    vote = week_like_others(median_down(rates))
+    rates = without_outliers(rates, vote)
+    known = np.isfinite(rates).sum(axis=0)
+    raw = np.where(known > 0, median_down(rates), vote)
+    level, error = _smooth_level(raw, _spread(rates, raw), known)
+    spread = _spread(rates, level)
+    _, error = _smooth_level(raw, spread, known)
+    error *= _togetherness((rates - level) / np.where(spread > 0, spread, 1.0))
+    level, error = shared_by_days(level, error)
+    return Curve(calendar.time_zone, level, spread, weeks.days, now, error, growth)
+
+
+def _smooth_level(raw: Floats, spread: Floats, known: Floats) -> tuple[Floats, Floats]:
+    variances = (MEDIAN_ERROR * spread) ** 2 / np.where(known > 0, known, 0.25)
+    level, error = smoothed(raw, np.maximum(variances, 1e-6 * max(float(variances.max()), 1e-12)), REACH)
+    return np.maximum(level, 0.0), error
+
+
+BLOCK=12
+def _togetherness(z):
+    W = z.shape[0]
+    with np.errstate(all="ignore"):
+        import warnings
+
+        warnings.simplefilter("ignore")
+        days = z.reshape(W * 7, 96)
+        days = days - np.nanmedian(days, axis=1)[:, None]
+        b = days.reshape(-1, BLOCK)
+        n = np.isfinite(b).sum(axis=1)
+        m = np.nansum(b, axis=1) / np.sqrt(np.maximum(n, 1))
+        m = m[n >= BLOCK // 2]
+    return max(1.0, float(1.4826 * np.median(np.abs(m)))) if m.size else 1.0
+
+
+def expected_level(curve: Curve, calendar: Calendar, moment: datetime) -> float:
+    """Requests per second that are usual at a moment; on a holiday, the more of both weekdays' levels."""
+    slots = local_slots(calendar.time_zone, np.asarray([int(moment.timestamp())], dtype=np.int64))
+    return float(curve.level[columns_at(curve.level, calendar, slots)][0])
+
+
+def expected_spread(curve: Curve, calendar: Calendar, moment: datetime) -> float:
+    """Robust standard deviation of the level at a moment (requests per second)."""
+    slots = local_slots(calendar.time_zone, np.asarray([int(moment.timestamp())], dtype=np.int64))
+    return float(curve.spread[columns_at(curve.level, calendar, slots)][0])
+
+
+def columns_at(level: Floats, calendar: Calendar, slots: Ints) -> Ints:
+    """The slots of the week that tell what is usual at local `slots`: on a holiday the busier of both weekdays'."""
+    own, other = slots_of_week(slots), columns_like(calendar, slots)
+    return np.where(level[other] > level[own], other, own)
+
+
+def columns_like(calendar: Calendar, slots: Ints) -> Ints:
+    """The slots of the week at local `slots`; on a holiday, and in the night after it, those of the weekday that it is
+    like."""
+    columns = slots_of_week(slots)
+    for day, like in calendar.holidays.items():
+        first = day_number(day) * SLOTS_PER_DAY
+        on = (slots >= first) & (slots < first + SLOTS_PER_DAY + NIGHT_SLOTS)
+        columns[on] = (like * SLOTS_PER_DAY + slots[on] - first) % SLOTS_PER_WEEK
+    return columns
+
+
+def _spread(rates: Floats, level: Floats) -> Floats:
+    """Never below what counting itself spreads (Poisson), else three quiet weeks that agree would be certainty."""
+    counted = np.sqrt(np.maximum(level, 0.0) / PERIOD_SECONDS)
+    return np.maximum(spread_around(rates, level), counted)

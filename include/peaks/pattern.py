@@ -1,0 +1,114 @@
+"""The pattern that weeks have in common, whatever a spike, an outage, a hole or growth did to some of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from include.peaks.values import SLOTS_PER_DAY
+from include.peaks.weeks import Floats, Weeks
+
+LEAST_PAIRS = 3 * SLOTS_PER_DAY
+MOST_GROWTH = 0.5
+LEAST_OF_WEEK = SLOTS_PER_DAY // 2
+OUTLIER_SHARE = 0.5
+OUTLIER_SPREADS = 5.0
+NORMAL_MAD = 1.4826  # the standard deviation of a normal distribution, in its median absolute deviations
+OUTLIER_REACH = 8
+SPREAD_REACH = 6
+
+
+def level_weeks(weeks: Weeks) -> tuple[Floats, float]:
+    """Rates as if every week had the level of now (weeks x slots): growth taken out slot by slot, then what is left of
+    each week's own level. And the growth (of the logarithm, in a week)."""
+    growth = _growth(weeks.rates)
+    rates = weeks.rates * np.exp(growth * weeks.age_weeks)
+    pattern = median_down(rates)
+    levels = np.asarray([_log_ratio(row, pattern) for row in rates])
+    known = levels[np.isfinite(levels)]
+    newest = known[0] if known.size else 0.0
+    return rates * np.exp(newest - np.where(np.isfinite(levels), levels, 0.0))[:, None], growth
+
+
+def median_down(rows: Floats) -> Floats:
+    """The median of each column, nan where it has nothing but nan."""
+    ordered = np.sort(rows, axis=0)
+    known = np.isfinite(rows).sum(axis=0)
+    low, high = np.maximum(known - 1, 0) // 2, known // 2
+    columns = np.arange(rows.shape[1])
+    return (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
+
+
+def week_like_others(pattern: Floats) -> Floats:
+    """What each slot would be if all days had one shape and only levels of their own: stands in for what is not
+    known, and is what single weeks are compared with."""
+    days = pattern.reshape(7, SLOTS_PER_DAY)
+    levels = np.asarray([_median(day) for day in days])
+    levels = np.where(np.isfinite(levels), levels, _median(levels))
+    shape = median_down(np.divide(days, levels[:, None], out=np.full_like(days, np.nan), where=levels[:, None] > 0))
+    shape = _filled(shape)
+    return np.asarray(np.outer(levels, shape).ravel())
+
+
+def without_outliers(rates: Floats, vote: Floats) -> Floats:
+    """Rates with nan in place of those far from what the weeks have in common around them.
+
+    Each week's own course is the running median of what its rates are of `vote`, over two hours on both sides. Common is
+    the median of the courses; of two, the one nearer to `vote`. Far is more than half of it, and more than 5 times what
+    rates differ from their own week's course.
+    """
+    share = np.divide(rates, vote, out=np.full_like(rates, np.nan), where=vote > 0)
+    courses = np.vstack([median_around(row[None, :], OUTLIER_REACH) for row in share])
+    common = _filled(_common(courses))
+    wobble = NORMAL_MAD * median_around(np.abs(share - courses), SPREAD_REACH)
+    allowed = np.maximum(OUTLIER_SHARE * common, OUTLIER_SPREADS * np.where(np.isfinite(wobble), wobble, 0.0))
+    return np.where(np.abs(share - common) <= allowed, rates, np.nan)
+
+
+def _common(courses: Floats) -> Floats:
+    known = np.isfinite(courses).sum(axis=0)
+    distance = np.abs(np.log(np.maximum(courses, 1e-6)))
+    nearest = np.argmin(np.where(np.isfinite(distance), distance, np.inf), axis=0)
+    return np.where(known == 2, courses[nearest, np.arange(courses.shape[1])], median_down(courses))
+
+
+def median_around(rows: Floats, reach: int) -> Floats:
+    """Of each column and `reach` columns on both sides, around the circle of the week."""
+    return median_down(np.vstack([np.roll(rows, by, axis=1) for by in range(-reach, reach + 1)]))
+
+
+def spread_around(rates: Floats, level: Floats) -> Floats:
+    """Robust standard deviation of rates around the level of each slot: the median absolute deviation, as a share of
+    the level, of all weeks and the slots within an hour and a half."""
+    share = np.divide(np.abs(rates - level), level, out=np.full_like(rates, np.nan), where=level > 0)
+    spread = NORMAL_MAD * median_around(share, SPREAD_REACH)
+    return np.where(np.isfinite(spread), spread, 0.0) * level
+
+
+def _growth(rates: Floats) -> float:
+    """Logarithm of the level's growth in a week: the median over all slots known a week apart (Theil-Sen, of
+    neighbours only, so that a single step is not taken for growth)."""
+    newer, older = rates[:-1], rates[1:]
+    both = (newer > 0) & (older > 0)
+    if np.count_nonzero(both) < LEAST_PAIRS:
+        return 0.0
+    return float(np.clip(np.median(np.log(newer[both] / older[both])), -MOST_GROWTH, MOST_GROWTH))
+
+
+def _log_ratio(row: Floats, pattern: Floats) -> float:
+    both = (row > 0) & (pattern > 0)
+    if np.count_nonzero(both) < LEAST_OF_WEEK:
+        return float("nan")
+    return float(np.median(np.log(row[both] / pattern[both])))
+
+
+def _median(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _filled(shape: Floats) -> Floats:
+    """Holes of a circle filled in a straight line."""
+    known = np.flatnonzero(np.isfinite(shape))
+    if not known.size:
+        return np.zeros_like(shape)
+    return np.asarray(np.interp(np.arange(shape.size), known, shape[known], period=shape.size))

@@ -1,0 +1,180 @@
+"""Stretches of time: quiet ones by a curve, those of the settings' hours, and what freezes leave of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from include.peaks.clock import Ints, local_slots, moment_of, slots_of_week
+from include.peaks.curve import columns_at, columns_like
+from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, Calendar, Curve, Freeze, Rules, Window
+from include.peaks.weeks import Floats
+
+WEEK_SECONDS = 7 * 86_400
+BUSY_SHARE = 2 / 3
+BUSIEST_HOURS = 8
+ERRORS_OF_SHARE = 0.5
+ERRORS_OF_BUSIEST = 2.0
+_HALF_DAY = SLOTS_PER_DAY // 2
+_BUSIEST_SLOTS = BUSIEST_HOURS * 3600 // PERIOD_SECONDS + 1  # one more: its level is below all of the busiest hours
+
+
+def quiet_stretches(
+    curve: Curve, calendar: Calendar, below_share: float, begin: datetime, end: datetime
+) -> list[Window]:
+    """What the curve shows as quiet between two moments, to the second: between the middles of two quarters of an hour
+    level and threshold are straight lines.
+
+    A moment is quiet where the usual level is below `below_share` of the day's peak, below 2/3 of it, and below the
+    busiest 8 hours of that day by the market's clock. The day's peak is the lesser of two: the peak of that day, and
+    of the 12 hours before and after. Levels are taken at the upper end of their uncertainty, peaks and busiest hours at
+    the lower one: where the truth is between the two, what is quiet here is quiet in truth.
+    """
+    moments = _moments(begin - timedelta(days=2), end + timedelta(days=2))
+    level, threshold = levels_and_thresholds(curve, calendar, below_share, moments)
+    inside = (moments >= begin.timestamp()) & (moments < end.timestamp())
+    return _runs(moments[inside], (level - threshold)[inside])
+
+
+def levels_and_thresholds(curve: Curve, calendar: Calendar, below_share: float, moments: Ints) -> tuple[Floats, Floats]:
+    """Of quarters of an hour one after the other (UTC seconds of their beginnings): the usual level, and the level below
+    which the moment is quiet. Those of the first and the last day see only a part of their day.
+
+    Nobody knows how much of a holiday will be lived as the other weekday: the more of both is held against the peak and
+    the busiest hours of the less.
+    """
+    slots = local_slots(calendar.time_zone, moments)
+    own, like = slots_of_week(slots), columns_like(calendar, slots)
+    grown = np.exp(curve.growth * (moments - curve.until.timestamp()) / WEEK_SECONDS)
+    error = curve.error if curve.error is not None else np.zeros_like(curve.level)
+
+    def more_and_less(errors: float) -> tuple[Floats, Floats]:
+        above, under = curve.level + errors * error, curve.level - errors * error
+        return np.maximum(above[own], above[like]) * grown, np.minimum(under[own], under[like]) * grown
+
+    level, _ = more_and_less(0.0)
+    high, low = more_and_less(ERRORS_OF_SHARE)
+    days = slots // SLOTS_PER_DAY
+    quiet_below = below_share * _peaks(low, days) - (high - level)
+    high, low = more_and_less(ERRORS_OF_BUSIEST)
+    busy_above = np.minimum(BUSY_SHARE * _peaks(low, days), _by_day(low, days)[1]) - (_around_half_a_slot(high) - level)
+    return level, np.minimum(quiet_below, busy_above)
+
+
+def threshold_at(curve: Curve, calendar: Calendar, rules: Rules, moment: datetime) -> float:
+    """The level below which a moment is quiet (requests per second); below 0 where none could be."""
+    moments = _moments(moment - timedelta(days=1.5), moment + timedelta(days=1.5))
+    _, thresholds = levels_and_thresholds(curve, calendar, rules.below_share, moments)
+    return float(thresholds[np.searchsorted(moments, int(moment.timestamp()), side="right") - 1])
+
+
+def peak_at(curve: Curve, calendar: Calendar, moment: datetime) -> float:
+    """The usual peak of a moment's day (requests per second): the lesser of the two that `quiet_stretches` names."""
+    moments = _moments(moment - timedelta(days=1.5), moment + timedelta(days=1.5))
+    slots = local_slots(calendar.time_zone, moments)
+    level = curve.level[columns_at(curve.level, calendar, slots)]
+    peaks, _ = _by_day(level, slots // SLOTS_PER_DAY)
+    here = int(np.searchsorted(moments, int(moment.timestamp()), side="right")) - 1
+    return float(min(peaks[here], _peak_around(level)[here]))
+
+
+def hours_between(rules: Rules, calendar: Calendar, begin: datetime, end: datetime) -> list[Window]:
+    """The settings' hours of each day by the market's clock. Where the clock changes within them, what is inside by
+    any reading of it."""
+    zone = ZoneInfo(calendar.time_zone)
+    first = begin.astimezone(zone).date() - timedelta(days=1)
+    days = (first + timedelta(days=ahead) for ahead in range((end - begin).days + 4))
+    found = [_hours_of(day, hours, zone) for day in days for hours in rules.quiet_hours]
+    return merged(window for window in found if window.start < end and window.end > begin)
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """In order and without overlap; what touches becomes one."""
+    found: list[Window] = []
+    for window in sorted(windows, key=lambda one: one.start):
+        if window.end <= window.start:
+            continue
+        if found and window.start <= found[-1].end:
+            found[-1] = Window(found[-1].start, max(found[-1].end, window.end))
+        else:
+            found.append(window)
+    return found
+
+
+def without_freezes(windows: Sequence[Window], freezes: Sequence[Freeze]) -> list[Window]:
+    """What freezes leave of windows: one in the middle makes two of it."""
+    left = list(windows)
+    for freeze in freezes:
+        left = [piece for window in left for piece in _around(window, freeze)]
+    return left
+
+
+def _around(window: Window, freeze: Freeze) -> list[Window]:
+    if freeze.end <= window.start or freeze.start >= window.end:
+        return [window]
+    pieces = (Window(window.start, freeze.start), Window(freeze.end, window.end))
+    return [piece for piece in pieces if piece.end > piece.start]
+
+
+def _moments(begin: datetime, end: datetime) -> Ints:
+    first, last = int(begin.timestamp()) // PERIOD_SECONDS, -(-int(end.timestamp()) // PERIOD_SECONDS)
+    return np.arange(first, last, dtype=np.int64) * PERIOD_SECONDS
+
+
+def _by_day(low: Floats, days: Ints) -> tuple[Floats, Floats]:
+    """At each moment: its day's peak, and the least level of its day's busiest hours."""
+    peaks, busiest = np.empty_like(low), np.empty_like(low)
+    edges = np.flatnonzero(np.diff(days, prepend=days[0] - 1, append=days[-1] + 1))
+    for first, last in zip(edges, edges[1:], strict=False):
+        ordered = np.sort(low[first:last])
+        peaks[first:last] = ordered[-1]
+        busiest[first:last] = ordered[-min(_BUSIEST_SLOTS, ordered.size)]
+    return peaks, busiest
+
+
+def _around_half_a_slot(level: Floats) -> Floats:
+    """The most of each slot's middle, beginning and end."""
+    between = (level[1:] + level[:-1]) / 2
+    most = level.copy()
+    most[1:] = np.maximum(most[1:], between)
+    most[:-1] = np.maximum(most[:-1], between)
+    return most
+
+
+def _peaks(low: Floats, days: Ints) -> Floats:
+    return np.minimum(_by_day(low, days)[0], _peak_around(low))
+
+
+def _peak_around(low: Floats) -> Floats:
+    padded = np.pad(low, _HALF_DAY, constant_values=-np.inf)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * _HALF_DAY + 1).max(axis=1))
+
+
+def _runs(moments: Ints, excess: Floats) -> list[Window]:
+    """Where `excess` is below 0."""
+    turns = np.flatnonzero(np.diff((excess < 0).astype(np.int8), prepend=0, append=0))
+    return [
+        Window(
+            moment_of(np.ceil(_crossing(moments, excess, first))), moment_of(np.floor(_crossing(moments, excess, last)))
+        )
+        for first, last in zip(turns[::2], turns[1::2], strict=True)
+    ]
+
+
+def _crossing(moments: Ints, excess: Floats, at: int) -> float:
+    """Seconds at which `excess` is 0 between the middles of a slot and of the one before it."""
+    if at in {0, len(moments)}:
+        return float(moments[0] if at == 0 else moments[-1] + PERIOD_SECONDS)
+    before, after = excess[at - 1], excess[at]
+    return float(moments[at] - PERIOD_SECONDS / 2 + PERIOD_SECONDS * before / (before - after))
+
+
+def _hours_of(day: date, hours: tuple[time, time], zone: ZoneInfo) -> Window:
+    first, last = hours
+    until = day if last > first else day + timedelta(days=1)
+    begins = (datetime.combine(day, first, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    ends = (datetime.combine(until, last, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return Window(max(begins), min(ends))
