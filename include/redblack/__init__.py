@@ -12,7 +12,17 @@ from include.redblack.drive import (
     drive_rollback,
     drive_teardown,
 )
-from include.redblack.goal import Build, CanaryGoal, GroupTemplate, JanitorGoal, Need, PushGoal, RollbackGoal
+from include.redblack.goal import (
+    AtPeak,
+    Build,
+    CanaryGoal,
+    GroupTemplate,
+    JanitorGoal,
+    Need,
+    PushGoal,
+    QuietTime,
+    RollbackGoal,
+)
 from include.redblack.janitor import BlackGroup, black_groups, next_janitor_step
 from include.redblack.journal import Journal, NoJournal
 from include.redblack.ledger_journal import LedgerJournal
@@ -26,6 +36,7 @@ from include.redblack.steps import Done, Failed, Step, Wait
 from include.redblack.traffic import shares_of, weights_for
 
 __all__ = [
+    "AtPeak",
     "BlackGroup",
     "Build",
     "CanaryGoal",
@@ -44,6 +55,7 @@ __all__ = [
     "NoJournal",
     "Progress",
     "PushGoal",
+    "QuietTime",
     "RollbackGoal",
     "SizeBounds",
     "Step",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 
 from include.fleet import Capacity, ClusterRef, Group, GroupSpec, Image, ScalingPolicy
 from include.fleet.tags import APP, CLUSTER, COMMIT, IMAGE, ROLE, RUN, STACK, VERSION
@@ -90,6 +92,26 @@ class Need:
         return self.target_rps or self.rps_per_instance
 
 
+class AtPeak(StrEnum):
+    """What becomes of a push that will run into a peak."""
+
+    FINISH = "finish"
+    HOLD = "hold"
+    ROLL_BACK = "roll_back"
+
+
+@dataclass(frozen=True)
+class QuietTime:
+    """The market is quiet until `until`, and again from `again` on (None: not within the days that are known).
+    `may_begin`: a push may begin, though it would not be over by then: there are no longer windows, or it comes a few
+    minutes late. It is held later."""
+
+    until: datetime
+    again: datetime | None = None
+    at_peak: AtPeak = AtPeak.FINISH
+    may_begin: bool = False
+
+
 @dataclass(frozen=True)
 class PushGoal:
     """`build` is to take all main traffic of `cluster`.
@@ -99,7 +121,8 @@ class PushGoal:
     previous for `side_by_side_seconds`, and alone for `watch_seconds` (0: not at all); a watch that learns nothing for
     as long again is a failed one. `keep_black` groups out of traffic are kept, the newest first. `needs_traffic` is off
     for clusters that nobody calls: there "taking traffic" cannot be seen. `attempt`: how often this push failed before
-    and was begun again by a person. `token`: the lease's; 0 where there is none.
+    and was begun again by a person. `token`: the lease's; 0 where there is none. `quiet`: what is known of the peak to
+    come; None: no peak matters.
     """
 
     cluster: ClusterRef
@@ -117,6 +140,7 @@ class PushGoal:
     needs_traffic: bool = True
     attempt: int = 0
     token: int = 0
+    quiet: QuietTime | None = None
 
 
 @dataclass(frozen=True)

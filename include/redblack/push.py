@@ -26,6 +26,7 @@ from include.redblack.health import is_mostly_dead, missing_health, missing_traf
 from include.redblack.hold import unless_held
 from include.redblack.launch import create, growth, is_live_already, launch
 from include.redblack.look import Look, WatchKind
+from include.redblack.peak import leave_before_peak, unless_peak, waits_for_peak
 from include.redblack.roles import (
     BLACK_SUSPENDED,
     PUSH_SUSPENDED,
@@ -37,6 +38,7 @@ from include.redblack.roles import (
     names_of,
     previous_groups,
     red_group,
+    resumed_at,
 )
 from include.redblack.rollback import roll_back_push
 from include.redblack.steps import (
@@ -86,14 +88,20 @@ def push_state(view: ClusterView, red: Group | None) -> PushState:
     return PushState.RED_RED if is_shared else PushState.RED_BLACK
 
 
+MAY_GO_BACK = (PushState.LAUNCHING, PushState.RED_RED, PushState.RED_BLACK)
+"""What is half made is made first: there is no group yet that could be marked."""
+
+
 def next_step(look: Look, goal: PushGoal) -> Step:
     """The next step of the push towards `goal`."""
     red = red_group(look.view, goal.run, goal.attempt)
     state = push_state(look.view, red)
     if state is PushState.GOING_BACK and red is not None:
         return roll_back_push(look, goal, red)
+    if red is not None and state in MAY_GO_BACK and (left := leave_before_peak(look, goal, red)):
+        return left
     step = launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
-    return unless_held(look, step)
+    return unless_peak(look, goal, red, unless_held(look, step))
 
 
 def has_switched(view: ClusterView, goal: PushGoal) -> bool:
@@ -196,12 +204,14 @@ ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
 
 
 def _is_late(look: Look, goal: PushGoal, red: Group) -> bool:
-    """Red should serve by now; once it has been watched, it is given as long again. A push that is held is never
-    late."""
+    """Red should serve by now; once it has been watched, or was held for a peak, it is given as long again. A push that
+    is held is never late."""
     latest = red.created_at + timedelta(seconds=goal.launch_within_seconds)
     if watched_until := red.tags.get(SIDE_BY_SIDE_UNTIL):
         latest = max(latest, datetime.fromisoformat(watched_until) + timedelta(seconds=goal.side_by_side_seconds))
-    return not look.hold and look.now >= latest
+    if resumed := resumed_at(red):
+        latest = max(latest, resumed + timedelta(seconds=goal.launch_within_seconds))
+    return not look.hold and not waits_for_peak(look, goal, red) and look.now >= latest
 
 
 def _idle(look: Look, goal: PushGoal, red: Group) -> tuple[str, ...]:

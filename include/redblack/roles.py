@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from include.fleet import ClusterView, Group
@@ -12,8 +13,10 @@ from include.fleet.tags import (
     FAILED,
     FENCE,
     MAIN,
+    PAUSED,
     PINNED,
     PREVIOUS,
+    RESUMED,
     ROLE,
     ROLLED_BACK,
     RUN,
@@ -84,6 +87,17 @@ def is_left_over(group: Group) -> bool:
 def is_rolled_back(group: Group) -> bool:
     """Somebody has gone back from it, or its push failed: it is nothing to go back to."""
     return bool(group.tags.get(ROLLED_BACK) or group.tags.get(FAILED))
+
+
+def is_paused(red: Group) -> bool:
+    """Its push is held for a peak."""
+    return bool(red.tags.get(PAUSED))
+
+
+def resumed_at(red: Group) -> datetime | None:
+    """When its push last went on after a peak."""
+    resumed = red.tags.get(RESUMED)
+    return datetime.fromisoformat(resumed) if resumed else None
 
 
 def next_main_number(view: ClusterView) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from include.fleet import Capacity, ClusterRef, GroupSpec, ScalingPolicy
 from include.redblack.look import WatchRequest
@@ -230,6 +231,13 @@ class WaitTakingTraffic(Wait):
 @dataclass(frozen=True)
 class WaitHeld(Wait):
     """Somebody holds the cluster: no push goes forward."""
+
+
+@dataclass(frozen=True)
+class WaitPeak(Wait):
+    """The push would run into a peak: it goes on when that is over, at `again` (None: not within the days known)."""
+
+    again: datetime | None = None
 
 
 @dataclass(frozen=True)

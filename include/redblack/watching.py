@@ -3,12 +3,12 @@ least: what instances publish comes late, and a short watch has few points."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from include.fleet import Group
 from include.fleet.tags import FAILED, SEVERE, tag_value
 from include.redblack.look import Finding, Look, WatchKind, WatchRequest
-from include.redblack.roles import fenced, names_of
+from include.redblack.roles import fenced, is_paused, names_of, resumed_at
 from include.redblack.steps import MarkFailed, Step, TagGroup, WatchRed
 
 LEAST_PATIENCE_SECONDS = 60.0
@@ -23,18 +23,22 @@ def watch(
     if tag not in red.tags:
         end = look.now + timedelta(seconds=seconds)
         return TagGroup(red.name, fenced(token, {tag: end.isoformat(timespec="seconds")}))
-    until = datetime.fromisoformat(red.tags[tag])
+    due = max(datetime.fromisoformat(red.tags[tag]), resumed_at(red) or datetime.min.replace(tzinfo=UTC))
+    # What stands still for a peak may go bad meanwhile: it is the last while that counts.
+    until = max(due, look.now) if is_paused(red) else due
     since = until - timedelta(seconds=seconds)
     names = tuple(group.name for group in previous)
     request = WatchRequest(kind, look.view.cluster.region, red.name, names, since, until)
     found = look.watched
     if found is not None and found.finding is Finding.UNSOUND:
         return mark_failed(red, found.reason, token, is_severe=found.is_severe)
-    is_over = found is not None and found.at >= until
+    is_over = found is not None and found.at >= due
     if is_over and found is not None and found.finding is Finding.SOUND:
         return None
+    if is_over and is_paused(red):
+        return None  # it goes no further before it is watched again
     patience = timedelta(seconds=max(seconds, LEAST_PATIENCE_SECONDS))
-    if is_over and found is not None and look.now >= until + patience:
+    if is_over and found is not None and look.now >= due + patience:
         return mark_failed(red, f"nothing could be learnt of it: {found.reason}", token)
     beside = f" beside {names_of(previous)}" if kind is WatchKind.SIDE_BY_SIDE else ""
     so_far = (found.reason,) if found is not None and found.reason else ()
