@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ POLICY = (
 
 def html_page(template: str, *, status: int = 200, **values: Any) -> Response:
     """The template's page; its `nonce` is the only thing that lets a style or a script in."""
+    return made_page(lambda nonce: _templates().get_template(template).render(**values, nonce=nonce), status=status)
+
+
+def made_page(make: Callable[[str], str], *, status: int = 200) -> Response:
+    """The page that `make` makes for a nonce, under the same policy."""
     nonce = secrets.token_urlsafe(16)
-    page = _templates().get_template(template).render(**values, nonce=nonce)
+    page = make(nonce)
     headers = {
         "Content-Security-Policy": POLICY.format(nonce=nonce),
         "X-Content-Type-Options": "nosniff",

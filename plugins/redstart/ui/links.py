@@ -59,6 +59,16 @@ def candidates_url(app: str) -> str:
     return f"{URL_PREFIX}/candidates/{app}"
 
 
+def windows_url(app: str) -> str:
+    """The page of when each region of an application may be pushed."""
+    return f"{URL_PREFIX}/windows/{app}"
+
+
+def override_url(app: str) -> str:
+    """The DAG whose form lets pushes begin outside of their windows."""
+    return f"/dags/{app}_override"
+
+
 def key_of(ti_key: TaskInstanceKey) -> str:
     return flow_key(ti_key.dag_id, ti_key.run_id)
 
@@ -235,6 +245,40 @@ class EnvironmentTestLogLink(BaseOperatorLink):
         return report_url(tests_file(operator.app, key_of(ti_key), ti_key.task_id, "log"))
 
 
+class WindowsLink(BaseOperatorLink):
+    """When each region may be pushed, and why then."""
+
+    name = "Windows"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return windows_url(operator.app)
+
+
+class LearnedLink(BaseOperatorLink):
+    """What was learned of a region's traffic."""
+
+    name = "What was learned"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        region = str(getattr(operator, "region", ""))
+        return report_url(region_file(operator.app, key_of(ti_key), ti_key.task_id, region))
+
+
+class OverrideLink(BaseOperatorLink):
+    """Where on-call lets the waiting push begin at once."""
+
+    name = "Push now"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return override_url(operator.app)
+
+
+class OverrideLogLink(StationLink):
+    """What was overridden, until when, and who may begin there."""
+
+    name = "Override"
+
+
 ALL_LINKS = (
     CanaryReportLink(),
     ApprovalLink(),
@@ -258,5 +302,9 @@ ALL_LINKS = (
     CandidatesLink(),
     TestReportLink(),
     EnvironmentTestLogLink(),
+    WindowsLink(),
+    LearnedLink(),
+    OverrideLink(),
+    OverrideLogLink(),
 )
 """For the plugin: the pages show only links that are registered."""
