@@ -20,8 +20,8 @@ from urllib3 import HTTPResponse
 
 from include.adapters.cloudwatch_metrics import CloudWatchMetrics
 from include.localcloud.cloudwatch.store import DEFAULT_MAX_SAMPLES
-from include.localcloud.market_history import MARKETS, make_history
-from include.services.market_seed import seed_markets
+from include.localcloud.market_history import MARKETS, make_history, peaking_at
+from include.services.market_seed import RECENT, seed_markets
 from tests.support.cloudwatch_server import CloudWatchServer, serve_cloudwatch
 
 NOON = datetime(2026, 5, 6, 12, 0, tzinfo=UTC)
@@ -499,11 +499,21 @@ class TestReaders:
         assert (grid.errors, store.health.failed, store.health.throttled) == ({}, 1, 1)
 
     def test_market_history_is_seeded_once_and_can_be_read_back(self, server: CloudWatchServer) -> None:
-        written = {"us-east-1": 672, "us-west-2": 672, "eu-west-1": 672}
+        written = {"us-east-1": 2688, "us-west-2": 2688, "eu-west-1": 2688}
         assert seed_markets(server.client, NOON) == written
         assert seed_markets(server.client, NOON) == dict.fromkeys(written, 0)
-        assert seed_markets(server.client, NOON + timedelta(hours=2)) == dict.fromkeys(written, 2)
+        assert seed_markets(server.client, NOON + timedelta(hours=2)) == dict.fromkeys(written, 8)
         scopes = {"eu-west-1": {"Region": "eu-west-1"}}
-        store = CloudWatchMetrics(server.client("eu-west-1"))
-        grid = store.fetch(["RequestCount"], "Redstart/Market", scopes, NOON - timedelta(days=28), NOON, 3600, "Sum")
-        np.testing.assert_array_equal(grid.values[0, 0], make_history(MARKETS["eu-west-1"], NOON).counts)
+        store, end = CloudWatchMetrics(server.client("eu-west-1")), NOON - RECENT
+        grid = store.fetch(["RequestCount"], "Redstart/Market", scopes, end - timedelta(days=28), end, 900, "Sum")
+        market = peaking_at(MARKETS["eu-west-1"], NOON + timedelta(hours=17))
+        np.testing.assert_array_equal(grid.values[0, 0], make_history(market, end).counts)
+
+    def test_a_seeded_quarter_is_not_taken_for_the_traffic_of_a_minute(self, server: CloudWatchServer) -> None:
+        assert seed_markets(server.client, NOON, regions=["us-west-2"]) == {"us-west-2": 2688}
+        scopes = {"us-west-2": {"Region": "us-west-2"}}
+        store = CloudWatchMetrics(server.client("us-west-2"))
+        for seconds in (0, 400, 899):
+            now = NOON + timedelta(seconds=seconds)
+            grid = store.fetch(["RequestCount"], "Redstart/Market", scopes, now - 2 * RECENT, now, 60, "Sum")
+            assert np.isnan(grid.values[0, 0, -16:]).all()
