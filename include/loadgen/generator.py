@@ -47,6 +47,11 @@ class Generator:
         return self._rps
 
     @property
+    def sent(self) -> int:
+        """Requests so far, whatever became of them."""
+        return self._recorder.sent
+
+    @property
     def open_connections(self) -> int:
         return sum(pool.open_connections for pool in self._pools)
 

@@ -35,7 +35,8 @@ def seed(settings: Settings) -> None:
         return clients(settings.cloud_url, account)(service, region)
 
     seed_network(of_account, settings, apps)
-    seed_markets(lambda region: of_account(PROD_ACCOUNT, "cloudwatch", region), datetime.now(UTC))
+    remembered = [region for region in REGIONS if region not in settings.regions_without_history]
+    seed_markets(lambda region: of_account(PROD_ACCOUNT, "cloudwatch", region), datetime.now(UTC), regions=remembered)
     for app in apps:
         seed_repository(settings, app)
     serve_first_version(settings, load_app(APP), partial(print, flush=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         "us-east-1=150,us-west-2=100,eu-west-1=100,search/us-west-2=40,search/eu-west-1=40,billing/us-east-1=40"
     )
     series_period_seconds: int = Field(5, ge=1, le=60)
+    markets_without_history: str = ""
     soak_seconds: int = 8 * 3600
     look_seconds: int | None = Field(None, ge=0)
     watch_seconds: int | None = Field(None, ge=0)
@@ -49,6 +50,13 @@ class Settings(BaseSettings):
     jira_token: str = ""
     jira_project: str = ""
 
+    @field_validator("markets_without_history")
+    @classmethod
+    def _names_regions(cls, text: str) -> str:
+        if unknown := sorted({part.strip() for part in text.split(",")} - {"", *REGIONS}):
+            raise ValueError(f"there is no market in {', '.join(unknown)}; there are {', '.join(REGIONS)}")
+        return text
+
     @property
     def look_every_seconds(self) -> int:
         """How often a canary is judged before its soak ends: as set, else three times in a short soak, and never in
@@ -56,6 +64,10 @@ class Settings(BaseSettings):
         if self.look_seconds is not None:
             return self.look_seconds
         return min(MOST_BETWEEN_LOOKS, self.soak_seconds // 4) if self.soak_seconds >= LEAST_LOOKED_AT else 0
+
+    @property
+    def regions_without_history(self) -> tuple[str, ...]:
+        return tuple(filter(None, (part.strip() for part in self.markets_without_history.split(","))))
 
     @property
     def cloud_url(self) -> str:

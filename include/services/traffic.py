@@ -4,6 +4,7 @@
 
 It asks AWS where production's load balancer of each region is, waits until the application answers there, and sends
 what the application's own traffic.toml says clients ask for. Counters survive a restart in <home>/traffic.json.
+What is sent to `api` is told to the metric store each minute, as the application's settings name its series.
 
 Rates are by place: a region of `api`, or `<app>/<region>`. Those of another application may wait for as long as nothing
 serves there.
@@ -16,7 +17,7 @@ import http.client
 import signal
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import isfinite
@@ -28,11 +29,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from include.apps import Environment, load_app
+from include.apps.windows import TrafficMetric
 from include.errors import ConfigError, RedstartError, RefusedError
 from include.loadgen import Counters, Generator, Mix, Plan, Target, new_event_loop
 from include.services.settings import APP, PROJECT, Settings
 from include.services.traffic_counts import Ledger
 from include.services.traffic_http import serve
+from include.services.traffic_market import MarketReport, metric_client
 
 MIX_FILE = PROJECT / "examples" / "api" / "traffic.toml"
 TIMEOUT_SECONDS = 10.0
@@ -55,16 +58,18 @@ class Traffic:
         self.stop = asyncio.Event()
         settings.home.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger(settings.home / "traffic.json", datetime.now(UTC))
+        self.market = MarketReport(market_series(self.rps), lambda region: metric_client(settings.cloud_url, region))
 
     async def run(self) -> None:
         """Until `stop` is set; then what is under way gets up to two seconds."""
         server = await serve(self, self.settings.traffic_port)
-        writing = asyncio.create_task(self._write_regularly())
+        beside = [asyncio.create_task(self._write_regularly()), asyncio.create_task(self.market.run(self._sent))]
         try:
             await asyncio.gather(*(self._run_region(region) for region in self.rps))
         finally:
             server.close()
-            writing.cancel()
+            for task in beside:
+                task.cancel()
             self._write()
 
     def health(self) -> tuple[bool, Mapping[str, Any]]:
@@ -125,6 +130,9 @@ class Traffic:
     def _write(self) -> None:
         self.ledger.write(self.counters(), self._now())
 
+    def _sent(self) -> dict[str, int]:
+        return {place: generator.sent for place, generator in self.generators.items()}
+
     def _now(self) -> dict[str, Counters]:
         return {region: self.generators[region].counters() for region in self.rps if region in self.generators}
 
@@ -140,6 +148,13 @@ def read_rates(text: str) -> dict[str, float]:
         except (ValueError, RefusedError) as error:
             raise ConfigError(str(error), source="REDSTART_TRAFFIC_RPS", value=part) from error
     return rates
+
+
+def market_series(places: Iterable[str]) -> dict[str, TrafficMetric]:
+    """Region of `api` -> the series of its market, where the settings name one: that market is `api`'s alone."""
+    windows = load_app(APP).prod.windows
+    metric = windows.traffic if windows else None
+    return {place: metric for place in places if is_awaited(place)} if metric else {}
 
 
 def site_of(place: str) -> tuple[Environment, str]:

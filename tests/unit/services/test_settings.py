@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from include.errors import ConfigError
 from include.services.airflow_env import airflow_environment
 from include.services.home import Home
 from include.services.settings import Settings
+from include.services.stack import read_settings
 
 
 def test_airflow_uses_the_stacks_own_ports(tmp_path: Path) -> None:
@@ -64,3 +66,12 @@ def test_short_soaks_are_looked_at_more_often_and_the_shortest_never(tmp_path: P
 def test_looks_as_often_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDSTART_LOOK_SECONDS", "0")
     assert Settings().look_every_seconds == 0
+
+
+def test_markets_without_a_history_are_named_by_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().regions_without_history == ()
+    monkeypatch.setenv("REDSTART_MARKETS_WITHOUT_HISTORY", "us-west-2, eu-west-1")
+    assert Settings().regions_without_history == ("us-west-2", "eu-west-1")
+    monkeypatch.setenv("REDSTART_MARKETS_WITHOUT_HISTORY", "us-west-2,moon")
+    with pytest.raises(ConfigError, match="REDSTART_MARKETS_WITHOUT_HISTORY.*no market in moon"):
+        read_settings()
