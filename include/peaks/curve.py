@@ -7,8 +7,15 @@ from datetime import datetime
 import numpy as np
 
 from include.peaks.clock import Ints, day_number, local_slots, slots_of_week
-from include.peaks.pattern import level_weeks, median_down, spread_around, week_like_others, without_outliers
-from include.peaks.smooth import REACH, shared_by_days, smoothed
+from include.peaks.pattern import (
+    level_weeks,
+    median_down,
+    persistence,
+    spread_around,
+    week_like_others,
+    without_outliers,
+)
+from include.peaks.smooth import shared_by_days, smoothed
 from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, SLOTS_PER_WEEK, Calendar, Counts, Curve
 from include.peaks.weeks import Floats, week_rows
 
@@ -17,7 +24,12 @@ NIGHT_SLOTS = SLOTS_PER_DAY // 4  # a day's night goes on until 6 o'clock
 
 
 def learn_curve(counts: Counts, calendar: Calendar, now: datetime) -> Curve | None:
-    """The market's week; None where nothing at all was counted before `now`."""
+    """The market's week as of `now`; None where nothing at all was counted before it.
+
+    Weeks of the market's own time are laid on top of each other at the level of the last one; what one of them alone
+    shows (spikes, outages) is left out; of each slot the median is taken, smoothed around the week, and drawn to what
+    other days show that run alike. A slot that no week knows is what the other days' shape would make of its day.
+    """
     weeks = week_rows(counts, calendar, now)
     if weeks is None:
         return None
@@ -26,34 +38,18 @@ def learn_curve(counts: Counts, calendar: Calendar, now: datetime) -> Curve | No
     rates = without_outliers(rates, vote)
     known = np.isfinite(rates).sum(axis=0)
     raw = np.where(known > 0, median_down(rates), vote)
-    level, error = _smooth_level(raw, _spread(rates, raw), known)
-    spread = _spread(rates, level)
-    _, error = _smooth_level(raw, spread, known)
-    error *= _togetherness((rates - level) / np.where(spread > 0, spread, 1.0))
-    level, error = shared_by_days(level, error)
+    rough, _ = _smooth_level(raw, _spread(rates, raw), known)
+    spread = _spread(rates, rough)
+    level, error = _smooth_level(raw, spread, known)
+    level, error = shared_by_days(level, error * persistence(rates, rough, spread))
     return Curve(calendar.time_zone, level, spread, weeks.days, now, error, growth)
 
 
 def _smooth_level(raw: Floats, spread: Floats, known: Floats) -> tuple[Floats, Floats]:
+    """A slot of which nothing is known counts as a quarter of a week."""
     variances = (MEDIAN_ERROR * spread) ** 2 / np.where(known > 0, known, 0.25)
-    level, error = smoothed(raw, np.maximum(variances, 1e-6 * max(float(variances.max()), 1e-12)), REACH)
+    level, error = smoothed(raw, np.maximum(variances, 1e-6 * max(float(variances.max()), 1e-12)))
     return np.maximum(level, 0.0), error
-
-
-BLOCK=12
-def _togetherness(z):
-    W = z.shape[0]
-    with np.errstate(all="ignore"):
-        import warnings
-
-        warnings.simplefilter("ignore")
-        days = z.reshape(W * 7, 96)
-        days = days - np.nanmedian(days, axis=1)[:, None]
-        b = days.reshape(-1, BLOCK)
-        n = np.isfinite(b).sum(axis=1)
-        m = np.nansum(b, axis=1) / np.sqrt(np.maximum(n, 1))
-        m = m[n >= BLOCK // 2]
-    return max(1.0, float(1.4826 * np.median(np.abs(m)))) if m.size else 1.0
 
 
 def expected_level(curve: Curve, calendar: Calendar, moment: datetime) -> float:

@@ -10,11 +10,13 @@ from include.peaks.weeks import Floats, Weeks
 LEAST_PAIRS = 3 * SLOTS_PER_DAY
 MOST_GROWTH = 0.5
 LEAST_OF_WEEK = SLOTS_PER_DAY // 2
+OUTAGE_SHARE = 0.2
 OUTLIER_SHARE = 0.5
 OUTLIER_SPREADS = 5.0
 NORMAL_MAD = 1.4826  # the standard deviation of a normal distribution, in its median absolute deviations
 OUTLIER_REACH = 8
 SPREAD_REACH = 6
+BLOCK = 12
 
 
 def level_weeks(weeks: Weeks) -> tuple[Floats, float]:
@@ -42,19 +44,21 @@ def week_like_others(pattern: Floats) -> Floats:
     """What each slot would be if all days had one shape and only levels of their own: stands in for what is not
     known, and is what single weeks are compared with."""
     days = pattern.reshape(7, SLOTS_PER_DAY)
-    levels = np.asarray([_median(day) for day in days])
+    known = np.isfinite(days).sum(axis=1, keepdims=True)
+    full = np.where(known >= min(LEAST_OF_WEEK, int(known.max())), days, np.nan)
+    levels = median_down(full.T)[:, None]
+    shape = _filled(median_down(np.divide(full, levels, out=np.full_like(days, np.nan), where=levels > 0)))
+    levels = median_down(np.divide(days, shape, out=np.full_like(days, np.nan), where=shape > 0).T)
     levels = np.where(np.isfinite(levels), levels, _median(levels))
-    shape = median_down(np.divide(days, levels[:, None], out=np.full_like(days, np.nan), where=levels[:, None] > 0))
-    shape = _filled(shape)
-    return np.asarray(np.outer(levels, shape).ravel())
+    return np.nan_to_num(np.outer(levels, shape).ravel())
 
 
 def without_outliers(rates: Floats, vote: Floats) -> Floats:
     """Rates with nan in place of those far from what the weeks have in common around them.
 
-    Each week's own course is the running median of what its rates are of `vote`, over two hours on both sides. Common is
-    the median of the courses; of two, the one nearer to `vote`. Far is more than half of it, and more than 5 times what
-    rates differ from their own week's course.
+    Each week's own course is the running median of what its rates are of `vote`, over two hours on both sides. Common
+    is the median of the courses; of two, the one nearer to `vote`; a single one below a fifth of `vote` is an outage.
+    Far is more than half of what is common, and more than 5 times what rates differ from their week's course.
     """
     share = np.divide(rates, vote, out=np.full_like(rates, np.nan), where=vote > 0)
     courses = np.vstack([median_around(row[None, :], OUTLIER_REACH) for row in share])
@@ -66,9 +70,11 @@ def without_outliers(rates: Floats, vote: Floats) -> Floats:
 
 def _common(courses: Floats) -> Floats:
     known = np.isfinite(courses).sum(axis=0)
-    distance = np.abs(np.log(np.maximum(courses, 1e-6)))
-    nearest = np.argmin(np.where(np.isfinite(distance), distance, np.inf), axis=0)
-    return np.where(known == 2, courses[nearest, np.arange(courses.shape[1])], median_down(courses))
+    common = median_down(courses)
+    distance = np.where(np.isfinite(courses), np.abs(np.log(np.maximum(courses, 1e-6))), np.inf)
+    nearest = courses[np.argmin(distance, axis=0), np.arange(courses.shape[1])]
+    common = np.where(known == 2, nearest, common)
+    return np.where((known == 1) & (common < OUTAGE_SHARE), np.nan, common)
 
 
 def median_around(rows: Floats, reach: int) -> Floats:
@@ -82,6 +88,19 @@ def spread_around(rates: Floats, level: Floats) -> Floats:
     share = np.divide(np.abs(rates - level), level, out=np.full_like(rates, np.nan), where=level > 0)
     spread = NORMAL_MAD * median_around(share, SPREAD_REACH)
     return np.where(np.isfinite(spread), spread, 0.0) * level
+
+
+def persistence(rates: Floats, level: Floats, spread: Floats) -> float:
+    """How many times more three hours on end are off than their slots were on their own: 1 where each slot is by chance
+    what it is, more where a quarter of an hour above the usual is followed by another. Within a day: that a day as a
+    whole is busier changes neither its peak's hour nor its quiet ones."""
+    off = np.divide(rates - level, spread, out=np.full_like(rates, np.nan), where=spread > 0)
+    days = off.reshape(-1, SLOTS_PER_DAY)
+    blocks = (days - median_down(days.T)[:, None]).reshape(-1, BLOCK)
+    known = np.isfinite(blocks).sum(axis=1)
+    full = known >= BLOCK // 2
+    sums = np.nansum(blocks[full], axis=1) / np.sqrt(known[full])
+    return max(1.0, NORMAL_MAD * float(np.median(np.abs(sums)))) if sums.size else 1.0
 
 
 def _growth(rates: Floats) -> float:

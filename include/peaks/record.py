@@ -38,22 +38,16 @@ def outlook_data(outlook: Outlook) -> dict[str, Any]:
 
 
 def outlook_of(data: Mapping[str, Any]) -> Outlook:
-    """What `outlook_data` told; each quarter of an hour has its hour's level. ConfigError for a schema that this
-    version does not know."""
+    """What `outlook_data` told; each quarter of an hour has its hour's level. ConfigError for what this version cannot
+    read."""
     if data.get("schema") != SCHEMA:
-        raise ConfigError(
-            "this version cannot read it", source="windows in the ledger", key="schema", value=data.get("schema")
-        )
-    calendar = Calendar(
-        time_zone=str(data["time_zone"]),
-        holidays={date.fromisoformat(day): int(like) for day, like in data["holidays"].items()},
-        freezes=tuple(Freeze(_moment(start), _moment(end), str(why)) for start, end, why in data["freezes"]),
-    )
-    windows, too_short = (
-        tuple(Window(_moment(start), _moment(end)) for start, end in data[name]) for name in ("windows", "too_short")
-    )
-    curve = None if data["curve"] is None else _curve_of(data["curve"])
-    return Outlook(Source(data["source"]), str(data["why"]), windows, calendar, curve, too_short)
+        raise _unreadable("schema", data.get("schema"))
+    try:
+        windows, too_short = (_windows_of(data[name]) for name in ("windows", "too_short"))
+        curve = None if data["curve"] is None else _curve_of(data["curve"])
+        return Outlook(Source(data["source"]), str(data["why"]), windows, _calendar_of(data), curve, too_short)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable("outlook", str(error)) from error
 
 
 def has_changed(kept: Mapping[str, Any], data: Mapping[str, Any], kept_at: datetime, now: datetime) -> bool:
@@ -84,6 +78,22 @@ def _ahead(data: Mapping[str, Any], now: datetime) -> list[tuple[datetime, datet
 def _clipped(edges: tuple[datetime, datetime], now: datetime) -> tuple[datetime, datetime]:
     """When a window under way began is no news."""
     return max(edges[0], now), edges[1]
+
+
+def _calendar_of(data: Mapping[str, Any]) -> Calendar:
+    return Calendar(
+        time_zone=str(data["time_zone"]),
+        holidays={date.fromisoformat(day): int(like) for day, like in data["holidays"].items()},
+        freezes=tuple(Freeze(_moment(start), _moment(end), str(why)) for start, end, why in data["freezes"]),
+    )
+
+
+def _windows_of(edges: Sequence[Sequence[str]]) -> tuple[Window, ...]:
+    return tuple(Window(_moment(start), _moment(end)) for start, end in edges)
+
+
+def _unreadable(key: str, value: object) -> ConfigError:
+    return ConfigError("this version cannot read it", source="windows in the ledger", key=key, value=value)
 
 
 def _edges(windows: Sequence[Window]) -> list[list[str]]:
@@ -120,9 +130,7 @@ def _by_the_hour(values: npt.NDArray[np.float64]) -> list[float | None]:
 def _by_the_slot(hours: list[float | None]) -> npt.NDArray[np.float64]:
     known = np.array([np.nan if one is None else float(one) for one in hours], dtype=np.float64)
     if known.shape != (HOURS_PER_WEEK,):
-        raise ConfigError(
-            f"a week has {HOURS_PER_WEEK} hours", source="windows in the ledger", key="curve", value=len(hours)
-        )
+        raise ValueError(f"a week has {HOURS_PER_WEEK} hours, found {len(hours)}")
     return np.repeat(known, SLOTS_PER_HOUR)
 
 

@@ -8,7 +8,7 @@ from include.peaks.weeks import Floats
 
 REACH = 10
 COMPARED_REACH = 12
-CHANCE_TIMES = 1.0
+MOST_CHANCE = 0.5
 
 
 def smoothed(values: Floats, variances: Floats, reach: int = REACH) -> tuple[Floats, Floats]:
@@ -25,7 +25,6 @@ def smoothed(values: Floats, variances: Floats, reach: int = REACH) -> tuple[Flo
     return (share * values[at]).sum(axis=1), np.sqrt((share**2 * variances[at]).sum(axis=1))
 
 
-
 def shared_by_days(level: Floats, error: Floats) -> tuple[Floats, Floats]:
     """The week with each day drawn to those that run as it does at that time, and its standard errors.
 
@@ -33,12 +32,13 @@ def shared_by_days(level: Floats, error: Floats) -> tuple[Floats, Floats]:
     some hours leaves open that it is chance (shrinkage after James and Stein 1961, each pair on its own).
     """
     logs = np.log(np.maximum(level, 1e-9 * max(float(level.max()), 1e-9))).reshape(7, -1)
-    chance = np.square(error / np.maximum(level, 1e-9)).reshape(7, -1)
+    share = np.divide(error, level, out=np.full_like(level, np.inf), where=level > 0)
+    chance = np.square(np.minimum(share, MOST_CHANCE)).reshape(7, -1)
     usual = np.median(logs, axis=1, keepdims=True)
     course = logs - usual
     apart = _mean_over_hours(np.square(course[:, None, :] - course[None, :, :]))
     expected = _mean_over_hours(chance[:, None, :] + chance[None, :, :])
-    weights = expected / (expected + 2 * np.maximum(apart - CHANCE_TIMES * expected, 0.0) + 1e-30)
+    weights = expected / (expected + 2 * np.maximum(apart - expected, 0.0) + 1e-30)
     weights[np.arange(7), np.arange(7)] = 1.0
     weights /= weights.sum(axis=1, keepdims=True)
     drawn = np.exp(np.einsum("des,es->ds", weights, course) + usual)

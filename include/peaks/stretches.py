@@ -10,38 +10,40 @@ import numpy as np
 
 from include.peaks.clock import Ints, local_slots, moment_of, slots_of_week
 from include.peaks.curve import columns_at, columns_like
-from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, Calendar, Curve, Freeze, Rules, Window
+from include.peaks.values import PERIOD_SECONDS, SLOT_MINUTES, SLOTS_PER_DAY, Calendar, Curve, Freeze, Rules, Window
 from include.peaks.weeks import Floats
 
 WEEK_SECONDS = 7 * 86_400
 BUSY_SHARE = 2 / 3
 BUSIEST_HOURS = 8
 ERRORS_OF_SHARE = 0.5
-ERRORS_OF_BUSIEST = 2.0
+ERRORS_OF_BUSIEST = 1.5
+AWAY_FROM_BUSIEST = 0.67  # slots
 _HALF_DAY = SLOTS_PER_DAY // 2
-_BUSIEST_SLOTS = BUSIEST_HOURS * 3600 // PERIOD_SECONDS + 1  # one more: its level is below all of the busiest hours
+_BUSIEST_MINUTES = BUSIEST_HOURS * 60
 
 
 def quiet_stretches(
     curve: Curve, calendar: Calendar, below_share: float, begin: datetime, end: datetime
 ) -> list[Window]:
-    """What the curve shows as quiet between two moments, to the second: between the middles of two quarters of an hour
-    level and threshold are straight lines.
+    """What the curve shows as quiet between two moments, to the second: between the middles of two quarters of an
+    hour level and threshold are straight lines.
 
     A moment is quiet where the usual level is below `below_share` of the day's peak, below 2/3 of it, and below the
     busiest 8 hours of that day by the market's clock. The day's peak is the lesser of two: the peak of that day, and
-    of the 12 hours before and after. Levels are taken at the upper end of their uncertainty, peaks and busiest hours at
-    the lower one: where the truth is between the two, what is quiet here is quiet in truth.
+    of the 12 hours before and after. Levels are taken above what was learned, peaks and busiest hours below it: by half
+    a standard error against the share, by one and a half against the busiest hours, and 10 minutes away from those.
     """
     moments = _moments(begin - timedelta(days=2), end + timedelta(days=2))
     level, threshold = levels_and_thresholds(curve, calendar, below_share, moments)
+    days = local_slots(calendar.time_zone, moments) // SLOTS_PER_DAY
     inside = (moments >= begin.timestamp()) & (moments < end.timestamp())
-    return _runs(moments[inside], (level - threshold)[inside])
+    return _runs(moments[inside], (level - threshold)[inside], days[inside])
 
 
 def levels_and_thresholds(curve: Curve, calendar: Calendar, below_share: float, moments: Ints) -> tuple[Floats, Floats]:
-    """Of quarters of an hour one after the other (UTC seconds of their beginnings): the usual level, and the level below
-    which the moment is quiet. Those of the first and the last day see only a part of their day.
+    """Of quarters of an hour one after the other (UTC seconds of their beginnings): the usual level, and the level
+    below which the moment is quiet. Those of the first and the last day see only a part of their day.
 
     Nobody knows how much of a holiday will be lived as the other weekday: the more of both is held against the peak and
     the busiest hours of the less.
@@ -60,7 +62,7 @@ def levels_and_thresholds(curve: Curve, calendar: Calendar, below_share: float, 
     days = slots // SLOTS_PER_DAY
     quiet_below = below_share * _peaks(low, days) - (high - level)
     high, low = more_and_less(ERRORS_OF_BUSIEST)
-    busy_above = np.minimum(BUSY_SHARE * _peaks(low, days), _by_day(low, days)[1]) - (_around_half_a_slot(high) - level)
+    busy_above = np.minimum(BUSY_SHARE * _peaks(low, days), _by_day(low, days)[1]) - (_most_around(high) - level)
     return level, np.minimum(quiet_below, busy_above)
 
 
@@ -125,22 +127,31 @@ def _moments(begin: datetime, end: datetime) -> Ints:
 
 
 def _by_day(low: Floats, days: Ints) -> tuple[Floats, Floats]:
-    """At each moment: its day's peak, and the least level of its day's busiest hours."""
+    """At each moment: its day's peak, and the least level of its day's busiest hours, minute by minute."""
     peaks, busiest = np.empty_like(low), np.empty_like(low)
-    edges = np.flatnonzero(np.diff(days, prepend=days[0] - 1, append=days[-1] + 1))
+    minutes = _by_minute(low)
+    edges = np.flatnonzero(np.diff(days, prepend=days[0] - 1, append=days[-1] + 1)).tolist()
     for first, last in zip(edges, edges[1:], strict=False):
-        ordered = np.sort(low[first:last])
-        peaks[first:last] = ordered[-1]
-        busiest[first:last] = ordered[-min(_BUSIEST_SLOTS, ordered.size)]
+        of_day = minutes[first:last].ravel()
+        peaks[first:last] = low[first:last].max()
+        least = max(of_day.size - _BUSIEST_MINUTES, 0)
+        busiest[first:last] = np.partition(of_day, least)[least]
     return peaks, busiest
 
 
-def _around_half_a_slot(level: Floats) -> Floats:
-    """The most of each slot's middle, beginning and end."""
-    between = (level[1:] + level[:-1]) / 2
+def _by_minute(level: Floats) -> Floats:
+    """Straight lines between the middles of slots: a row of minutes for each."""
+    away = (np.arange(SLOT_MINUTES) + 0.5) / SLOT_MINUTES - 0.5
+    before, after = np.diff(level, prepend=level[0]), np.diff(level, append=level[-1])
+    return level[:, None] + np.where(away < 0, before[:, None], after[:, None]) * away
+
+
+def _most_around(level: Floats) -> Floats:
+    """The most of a level and of what it is `AWAY_FROM_BUSIEST` slots earlier and later."""
+    step = AWAY_FROM_BUSIEST * np.diff(level)
     most = level.copy()
-    most[1:] = np.maximum(most[1:], between)
-    most[:-1] = np.maximum(most[:-1], between)
+    most[1:] = np.maximum(most[1:], level[1:] - step)
+    most[:-1] = np.maximum(most[:-1], level[:-1] + step)
     return most
 
 
@@ -153,21 +164,22 @@ def _peak_around(low: Floats) -> Floats:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * _HALF_DAY + 1).max(axis=1))
 
 
-def _runs(moments: Ints, excess: Floats) -> list[Window]:
-    """Where `excess` is below 0."""
+def _runs(moments: Ints, excess: Floats, days: Ints) -> list[Window]:
+    """Where `excess` is below 0. A stretch that ends or begins with a day does so at midnight."""
     turns = np.flatnonzero(np.diff((excess < 0).astype(np.int8), prepend=0, append=0))
+    crossings = [_crossing(moments, excess, days, at) for at in turns.tolist()]
     return [
-        Window(
-            moment_of(np.ceil(_crossing(moments, excess, first))), moment_of(np.floor(_crossing(moments, excess, last)))
-        )
-        for first, last in zip(turns[::2], turns[1::2], strict=True)
+        Window(moment_of(np.ceil(start)), moment_of(np.floor(end)))
+        for start, end in zip(crossings[::2], crossings[1::2], strict=True)
     ]
 
 
-def _crossing(moments: Ints, excess: Floats, at: int) -> float:
+def _crossing(moments: Ints, excess: Floats, days: Ints, at: int) -> float:
     """Seconds at which `excess` is 0 between the middles of a slot and of the one before it."""
-    if at in {0, len(moments)}:
-        return float(moments[0] if at == 0 else moments[-1] + PERIOD_SECONDS)
+    if at == len(moments):
+        return float(moments[-1] + PERIOD_SECONDS)
+    if at == 0 or days[at - 1] != days[at]:
+        return float(moments[at])
     before, after = excess[at - 1], excess[at]
     return float(moments[at] - PERIOD_SECONDS / 2 + PERIOD_SECONDS * before / (before - after))
 

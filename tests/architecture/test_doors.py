@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "adapters": PURE | {
         "boto3", "botocore", "git", "jira", "requests", "httpx", "tenacity", "sqlalchemy", "alembic",
         "include.fleet", "include.canary", "include.bake", "include.redblack", "include.apps",
-        "include.ledger", "include.changes",
+        "include.ledger", "include.changes", "include.peaks",
         "include.adapters.git_", "include.adapters.aws_", "include.adapters.ledger_", "include.adapters.metric_store",
         "include.adapters.prometheus_query",
     },

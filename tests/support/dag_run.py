@@ -65,13 +65,14 @@ class DagRuns:
             return max(trigger.end_epoch - clock.now().timestamp(), 0.0) + 1
         return WAIT_SECONDS
 
-    def clear(self) -> None:
-        """All of the last run, as a person does it."""
+    def clear(self, *groups: str) -> None:
+        """All of the last run, or the tasks whose ids begin so, as a person does it."""
         from airflow.models.taskinstance import clear_task_instances
         from airflow.utils.session import create_session
 
         with create_session() as session:
-            clear_task_instances(self.run.get_task_instances(session=session), session)
+            found = self.run.get_task_instances(session=session)
+            clear_task_instances([ti for ti in found if ti.task_id.startswith(groups or "")], session)
 
     def go_on(self) -> str:
         """Run what was cleared to its end; the run's state."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,13 @@ from include.apps import load_app
 from include.bake import BuildResult
 from include.canary import MetricGrid, MetricPairs
 from include.fleet import ClusterRef, Image
-from include.ledger import Ledger
+from include.ledger import Ledger, Place
+from include.ledger.overrides import Override, override_event
+from include.peaks import Counts
 from redstart.operators.drive import Fenced
 from tests.support.canary_world import world as canary_world
 from tests.support.fake_fleet import FakeFleet
+from tests.support.fake_rehearsal import FakeRehearsal
 from tests.support.fake_workshop import FakeBox, FakeWorkshop
 from tests.support.git import Origin, make_origin
 from tests.support.ledger import fresh_ledger
@@ -108,6 +111,13 @@ class Artifacts:
 
     def put_url(self, key: str) -> str:
         return f"http://127.0.0.1/{key}?put"
+
+
+class SilentMarket:
+    """A metric store that has never heard of the market."""
+
+    def counts(self, start: datetime, end: datetime, period_seconds: int = 900) -> Counts:
+        return Counts(np.array([], dtype=np.int64), np.array([], dtype=np.float64), period_seconds)
 
 
 class Workshop(FakeWorkshop):
@@ -241,10 +251,16 @@ def make_world(
         return fleet if fence is None else Fenced(fleet, fence)
 
     hook = "redstart.hooks.fleet.FleetHook"
+
+    def rehearsal(self: Any, region: str, balancer: str = "api-main", *, start: Any, start_seconds: float) -> Any:
+        return FakeRehearsal(world.fleet(balancer, region), start_seconds)
+
     monkeypatch.setattr(f"{hook}.fleet", fleet_of)
+    monkeypatch.setattr(f"{hook}.rehearsal", rehearsal)
     monkeypatch.setattr(f"{hook}.workshop", lambda self, region: world.workshops[region])
     monkeypatch.setattr(f"{hook}.artifacts", lambda self, account, region: world.artifacts)
     monkeypatch.setattr(f"{hook}.metrics", lambda self, region: world.metrics)
+    monkeypatch.setattr(f"{hook}.market", lambda self, region, balancer, traffic=None: SilentMarket())
     monkeypatch.setattr("redstart.operators.clock.now", world.now)
     monkeypatch.setattr("redstart.operators.clock.sleep", world.sleep)
     ledger = {"conn_type": "sqlite", "host": str(database)}
@@ -254,4 +270,14 @@ def make_world(
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_STORAGE", f"file://{world.storage}")
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_SOAK_SECONDS", "240")
     monkeypatch.setenv("AIRFLOW_VAR_REDSTART_WATCH_SECONDS", "0")
+    let_pushes_begin(world, app, prod.stack)
     return world
+
+
+def let_pushes_begin(world: DeliveryWorld, app: str, stack: str) -> None:
+    """Nobody waits for a quiet window: tests that are about windows end this first."""
+    now = world.now()
+    for region in world.fleets:
+        place = Place(app, stack, region)
+        override = Override(place, "the tests", "at any time", now, now + timedelta(days=365))
+        world.ledger.record(override_event(override, f"{place}/at any time"))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.adapters.ledger_store import SqlLedger
+from include.apps.delivery import flow_key
 from include.fleet.tags import PINNED
 from include.ledger import Event, Kind, Place
 from include.services.airflow_env import airflow_environment
 from redstart.cli import fleet_view
 from redstart.cli.airflow_api import RunState, TaskState
 from redstart.cli.commit import AUTHOR
+from redstart.cli.regions import order_of
 from tests.support.stack import wait_for
 
 if TYPE_CHECKING:
@@ -100,6 +102,15 @@ class Journey:
 
     def task(self, dag_id: str, run: RunState, task_id: str) -> TaskState:
         return next(task for task in self.api.tasks(dag_id, run.run_id) if task.task_id == task_id)
+
+    def order(self, dag_id: str, run: RunState) -> list[str]:
+        """Regions in the order in which the run pushes them; none while that is not known."""
+        return order_of(self.api.result(dag_id, run.run_id, "order_regions"))
+
+    def went_back(self, dag_id: str, run_id: str) -> list[str]:
+        """Regions of the run in the order in which they were back where they had been."""
+        key = flow_key(dag_id, run_id)
+        return [one.place.region for one in self.events(Kind.ROLLBACK_FINISHED) if one.run.startswith(key)]
 
     def said(self, dag_id: str, run: RunState, task_id: str) -> str:
         """All that a task's last try told."""

@@ -39,10 +39,10 @@ class Peak:
 
 @dataclass(frozen=True)
 class Market:
-    """`counts` are what is seen. What is true, in requests per second at `moments` (UTC seconds, every five
-    minutes from two days before the first count to three days after the last day looked at; `days` by the market's clock):
-    `traffic` is as it will be; `as_own` and `as_like` are a noise-free week's, with the holidays to come as their own
-    weekday and as the one that the settings name (that day and the six hours after it)."""
+    """`counts` are what is seen. What is true, in requests per second at `moments` (UTC seconds, every 5 minutes from
+    two days before the first count to three days after the last day looked at; `days` by the market's clock): `traffic`
+    is as it will be; `as_own` and `as_like` are a noise-free week's, with the holidays to come as their own weekday and
+    as the one that the settings name (that day and the six hours after it)."""
 
     seed: int
     now: datetime
@@ -132,9 +132,10 @@ class _Week:
     def _day(self, peaks: Sequence[Peak], hours: np.ndarray) -> np.ndarray:
         level = np.full_like(hours, self.base)
         for peak in peaks:
-            away = (hours - peak.hour + 12) % 24 - 12
-            width = np.where(away < 0, peak.before, peak.after)
-            level += (1 - self.base) * peak.height * np.exp(-0.5 * (away / width) ** 2)
+            for days in (-24, 0, 24):
+                away = (hours - peak.hour + 12) % 24 - 12 + days
+                width = np.where(away < 0, peak.before, peak.after)
+                level += (1 - self.base) * peak.height * np.exp(-0.5 * (away / width) ** 2)
         return level
 
 
@@ -220,8 +221,8 @@ def _known(rng: np.random.Generator, days: np.ndarray, share: float) -> np.ndarr
 
 
 def true_windows(world: Market, days: float = HORIZON_DAYS - 1, since: datetime | None = None) -> list[Window]:
-    """The rules on the week without noise: with a coming holiday, the more of both days against the peak and the busiest
-    hours of the less."""
+    """The rules on the week without noise: with a coming holiday, the more of both days against the peak and the
+    busiest hours of the less."""
     high, low = np.maximum(world.as_own, world.as_like), np.minimum(world.as_own, world.as_like)
     peaks, thirds = _peaks_and_thirds(world, low)
     half = 43_200 // STEP_SECONDS

@@ -14,6 +14,7 @@ from include.apps.delivery import Delivery, run_key
 from redstart.operators.bake import BakeImageOperator
 from redstart.operators.build import BuildArtifactOperator
 from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
+from redstart.operators.finish import OrderRegionsOperator
 from redstart.operators.gate import GateScoreOperator
 from redstart.operators.lock import ClaimClusterOperator, ReleaseClusterOperator
 from redstart.operators.production_line import ReleaseProductionOperator
@@ -27,11 +28,18 @@ class Ti:
     max_tries = 4
     map_index = -1
 
-    def __init__(self, results: dict[str, Any], task_id: str, try_number: int) -> None:
+    def __init__(
+        self, results: dict[str, Any], task_id: str, try_number: int, states: dict[str, Any] | None = None
+    ) -> None:
         self.results, self.task_id, self.try_number = results, task_id, try_number
+        self.states = states or {}
 
     def xcom_pull(self, *, task_ids: str) -> Any:
         return self.results.get(task_ids)
+
+    def get_task_states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, Any]]:
+        states = {key: state for key, state in self.states.items() if key.rpartition("_")[0] in task_ids}
+        return dict.fromkeys(run_ids, states) if states else {}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.results[key] = value
@@ -45,7 +53,8 @@ class Store(dict[str, Any]):
 
 
 class Run:
-    """One run of the DAG, task by task: results as XComs, a state store per task."""
+    """One run of the DAG, task by task: results as XComs, a state store per task. `states` are what Airflow says of its
+    mapped tasks (`push.watch_red_0`); it knows of none where nothing is said."""
 
     def __init__(
         self, world: DeliveryWorld, run_id: str = "manual__2026-11-05T14:22:33+00:00", run_type: str = "manual"
@@ -54,11 +63,12 @@ class Run:
         self.results: dict[str, Any] = {}
         self.stores: dict[str, Store] = {}
         self.form: dict[str, Any] = {}
+        self.states: dict[str, str | None] = {}
         self.try_number = 1
 
     def context(self, task_id: str = "") -> Any:
         return {
-            "ti": Ti(self.results, task_id, self.try_number),
+            "ti": Ti(self.results, task_id, self.try_number, self.states),
             "run_id": self.run_id,
             "dag_run": SimpleNamespace(run_type=self.run_type, dag_id="api_prod", run_after=self.world.now()),
             "params": self.form,
@@ -103,12 +113,16 @@ class Run:
         return self.do("push.watch_red", WatchRedOperator, region=region)
 
     def after_canary(self) -> Run:
-        """This run, whose canary has come and gone."""
+        """This run, whose canary has come and gone; its regions go one after the other, as they are listed."""
         self.given_images()
         self.launch()
         self.stop()
+        self.order()
         self.world.sleep(10)
         return self
+
+    def order(self) -> Any:
+        return self.do("order_regions", OrderRegionsOperator)
 
     def launch(self) -> Any:
         self.do("canary.choose_baseline", ChooseBaselineOperator)

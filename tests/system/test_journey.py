@@ -18,6 +18,7 @@ from redstart.cli.airflow_api import RunState
 from redstart.cli.demo import Demo
 from redstart.cli.releasing import form
 from redstart.cli.traffic import sent_and_failed, shares
+from tests.support.hands import clear, mark_failed
 from tests.support.journey import Journey
 from tests.support.killer import Killer
 from tests.support.stack import CommandLine, listeners, running_demo, stack_environment, task_process, wait_for
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 SOAK_SECONDS = 60
 LEAST_KILLS = 3  # each costs 20 s; `make soak` kills more
 LEAST_TESTS = 5
+WAVES = ["us-west-2", "eu-west-1", "us-east-1"]
+"""The market with the least traffic first."""
 BATCHES = ("opt/app/settings/dependencies.toml", "batch_size = 50\ncrowding = 0.4\n")
 TEST, RELEASE, PUSH, PROD = "api_test", "api_release", "api_release_push", "api_prod"
 
@@ -118,14 +121,35 @@ def test_what_a_developer_merges_into_release_becomes_a_candidate(journey: Journ
     assert made.data["commit"] == seen.release
 
 
-def test_the_weekly_push_arrives_however_often_it_is_killed(journey: Journey, seen: SimpleNamespace) -> None:
-    demo, api = journey.demo, journey.api
-    run_id = api.start(PUSH, form(demo.app, "the weekly push"))
+def test_a_weekly_push_that_fails_in_its_last_region_takes_the_others_back(
+    journey: Journey, seen: SimpleNamespace
+) -> None:
+    demo, api, before = journey.demo, journey.api, journey.live()
+    seen.push = api.start(PUSH, form(demo.app, "the weekly push") | {"on_failure": "roll_back"})
+    run = api.run(PUSH, seen.push)
     with Killer(demo, 1, PUSH, is_hurried=True) as killer:
-        journey.await_success(PUSH, api.run(PUSH, run_id), 1200)
+        order = wait_for(lambda: journey.order(PUSH, run), 400, "the regions have their order", 1.0)
+        assert order == WAVES
+        last = journey.regions.index(order[-1])
+        wait_for(lambda: len(demo.views()[last].weights) == 2, 600, "both groups serve in the last region")
+        mark_failed(api, PUSH, seen.push, "push.push_red_black", last)
+        assert journey.await_end(PUSH, seen.push, 400) == "failed"
     print(f"{len(killer.killed)} kills: {', '.join(killer.killed)}")
     assert len(killer.killed) >= LEAST_KILLS
     assert {one.partition(":")[0] for one in killer.killed} == set(journey.regions)
+    assert journey.went_back(PUSH, seen.push) == list(reversed(WAVES)), "the last first"
+    assert journey.live() == before
+    (halted,) = journey.events(Kind.DELIVERY_HALTED)
+    assert order[-1] in halted.why
+    journey.check_nothing_is_left()
+    check_no_request_failed(demo)
+    assert not journey.developer.has("prod", seen.release), "what is not everywhere is not merged"
+
+
+def test_the_weekly_push_arrives_when_on_call_clears_it(journey: Journey, seen: SimpleNamespace) -> None:
+    demo, api = journey.demo, journey.api
+    clear(api, PUSH, seen.push, "push.await_quiet_window", range(len(WAVES)))
+    journey.await_success(PUSH, api.run(PUSH, seen.push), 900)
     assert journey.live() == {region: {seen.release} for region in journey.regions}
     journey.check_nothing_is_left()
     check_no_request_failed(demo)

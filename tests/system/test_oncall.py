@@ -15,10 +15,13 @@ from redstart.cli.commit import Commit, push_variant
 from redstart.cli.demo import DAG_ID, Demo
 from redstart.cli.rolling_back import Wanted, roll_back_there
 from redstart.cli.traffic import sent_and_failed
+from tests.support.hands import clear, mark_failed
 from tests.support.stack import CommandLine, running_demo, stack_environment, wait_for
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1500)]
-FIRST, SECOND, THIRD = REGIONS
+FIRST, SECOND, THIRD = "us-west-2", "eu-west-1", "us-east-1"
+"""The waves: the market with the least traffic first."""
+INDEX = {region: index for index, region in enumerate(REGIONS)}
 
 
 @pytest.fixture(scope="module")
@@ -54,44 +57,32 @@ def run(demo: Demo, commit: Commit) -> RunState:
     return wait_for(lambda: demo.run_of(commit), 60, "the commit starts a run")  # type: ignore[no-any-return]
 
 
-def task(demo: Demo, run: RunState, name: str, index: int) -> TaskState:
+def task(demo: Demo, run: RunState, name: str, region: str) -> TaskState:
     found = demo.api.tasks(DAG_ID, run.run_id)
-    return next(one for one in found if (one.task_id, one.map_index) == (f"push.{name}", index))
+    return next(one for one in found if (one.task_id, one.map_index) == (f"push.{name}", INDEX[region]))
 
 
-def state(demo: Demo, run: RunState, name: str, index: int) -> str:
-    return task(demo, run, name, index).state
+def state(demo: Demo, run: RunState, name: str, region: str) -> str:
+    return task(demo, run, name, region).state
 
 
 def live(demo: Demo, region: str) -> set[str]:
     return fleet_view.live_commits(demo.views())[region]  # type: ignore[no-any-return]
 
 
-def clear(demo: Demo, run: RunState, name: str, index: int) -> None:
-    """As the button does it: the task and what follows; Airflow adds setup and teardown."""
-    body = {
-        "dry_run": False,
-        "dag_run_id": run.run_id,
-        "task_ids": [[f"push.{name}", index]],
-        "include_downstream": True,
-        "only_failed": False,
-        "reset_dag_runs": True,
-    }
-    answer = demo.api.ask("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", json=body)
-    assert answer.status_code == 200, answer.text
+def clear_push(demo: Demo, run: RunState, name: str, *regions: str) -> None:
+    clear(demo.api, DAG_ID, run.run_id, f"push.{name}", [INDEX[region] for region in regions])
 
 
 def test_push_whose_task_failed_goes_back_by_itself(demo: Demo, run: RunState, before: dict[str, Any]) -> None:
-    wait_for(lambda: state(demo, run, "push_red_black", 0) == "running", 400, "the first region is pushed")
-    wait_for(lambda: len(demo.views()[0].weights) == 2, 120, "both groups serve")
-    path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances/push.push_red_black/0"
-    answer = demo.api.ask("PATCH", path, json={"new_state": "failed"})
-    assert answer.status_code == 200, answer.text
-    wait_for(lambda: state(demo, run, "roll_back", 0) == "success", 240, "the region goes back")
+    wait_for(lambda: state(demo, run, "push_red_black", FIRST) == "running", 400, "the first region is pushed")
+    wait_for(lambda: len(demo.views()[INDEX[FIRST]].weights) == 2, 120, "both groups serve")
+    mark_failed(demo.api, DAG_ID, run.run_id, "push.push_red_black", INDEX[FIRST])
+    wait_for(lambda: state(demo, run, "roll_back", FIRST) == "success", 240, "the region goes back")
     wait_for(lambda: demo.api.run(DAG_ID, run.run_id).state == "failed", 120, "the run ends")
     assert live(demo, FIRST) == before[FIRST]
-    assert state(demo, run, "release_cluster", 0) == "success"
-    assert state(demo, run, "claim_cluster", 1) == state(demo, run, "claim_cluster", 2) == "failed"
+    assert state(demo, run, "release_cluster", FIRST) == "success"
+    assert {state(demo, run, "await_quiet_window", region) for region in (SECOND, THIRD)} == {"failed"}
     assert live(demo, SECOND) == before[SECOND]
 
 
@@ -100,29 +91,28 @@ def test_cleared_task_begins_the_push_again(demo: Demo, run: RunState, commit: C
     assert "held by ann" in said.stdout, said.stderr
     said = commands.run("lock", SECOND, "--why", "its worker is gone", "--user", "ghost", "--minutes", "600")
     assert "ghost's (person)" in said.stdout, said.stderr
-    clear(demo, run, "push_red_black", 0)
-    wait_for(lambda: state(demo, run, "release_cluster", 0) == "success", 400, "the first region is pushed again")
+    clear_push(demo, run, "push_red_black", FIRST)
+    wait_for(lambda: state(demo, run, "release_cluster", FIRST) == "success", 400, "the first region is pushed again")
     assert live(demo, FIRST) == {commit.sha}
 
 
 def test_stuck_lock_is_freed(demo: Demo, run: RunState, commit: Commit, commands: CommandLine) -> None:
-    for index in (1, 2):
-        clear(demo, run, "claim_cluster", index)
-    wait_for(lambda: state(demo, run, "claim_cluster", 1) == "deferred", 120, "the second region waits")
+    clear_push(demo, run, "await_quiet_window", SECOND, THIRD)
+    wait_for(lambda: state(demo, run, "await_quiet_window", SECOND) == "deferred", 120, "the second region waits")
     assert "ghost (person)" in commands.run("locks").stdout
     refused = commands.run("unlock", SECOND, "--why", "mine", "--user", "ann")
     assert refused.returncode == 2
     assert "--force" in refused.stderr
     said = commands.run("unlock", SECOND, "--why", "its worker is gone", "--user", "ann", "--force")
     assert "is free" in said.stdout, said.stderr
-    wait_for(lambda: state(demo, run, "release_cluster", 1) == "success", 400, "the second region is pushed")
+    wait_for(lambda: state(demo, run, "release_cluster", SECOND) == "success", 400, "the second region is pushed")
     assert live(demo, SECOND) == {commit.sha}
 
 
 def test_held_push_goes_on_when_it_is_released(
     demo: Demo, run: RunState, commit: Commit, commands: CommandLine, before: dict[str, Any]
 ) -> None:
-    wait_for(lambda: state(demo, run, "claim_cluster", 2) == "deferred", 120, "the third region waits")
+    wait_for(lambda: state(demo, run, "await_quiet_window", THIRD) == "deferred", 120, "the third region waits")
     assert live(demo, THIRD) == before[THIRD]
     said = commands.run("unhold", THIRD, "--why", "it is over", "--user", "ann")
     assert "goes on" in said.stdout, said.stderr
@@ -131,7 +121,7 @@ def test_held_push_goes_on_when_it_is_released(
 
 
 def test_region_goes_back_from_the_form_and_forward_again(demo: Demo, commit: Commit, before: dict[str, Any]) -> None:
-    (red,) = [group.name for group in demo.views()[0].groups if group.is_enabled]
+    (red,) = [group.name for group in demo.views()[INDEX[FIRST]].groups if group.is_enabled]
     said: list[str] = []
     assert roll_back_there(demo.api, "api_rollback", Wanted((FIRST,), "on-call's day"), said.append) == []
     assert live(demo, FIRST) == before[FIRST]

@@ -82,7 +82,7 @@ def test_the_newest_is_taken_with_its_images(world: DeliveryWorld) -> None:
     result = push.select()
     delivery = Delivery.from_xcom(result)
     assert (delivery.commit, delivery.branch, delivery.run_key) == (newest.commit, "release", push.key)
-    assert delivery.regions == ("us-east-1", "eu-west-1"), "in the order of the push"
+    assert delivery.regions == ("us-east-1", "eu-west-1"), "as they are listed"
     assert delivery.subject == "API-3 Set the value"
     assert result["images"] == {region: f"ami-{region}-{newest.commit[:4]}" for region in delivery.regions}
     assert result["name"] == newest.recipe.name

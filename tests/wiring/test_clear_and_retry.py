@@ -51,6 +51,7 @@ def judged(run: Run) -> Run:
     """A run whose canary has come and gone."""
     run.launch()
     run.do("canary.stop_canary", StopCanaryOperator)
+    run.order()
     run.world.sleep(10)
     return run
 

@@ -49,11 +49,13 @@ def test_tasks_stand_in_their_groups(dag: Any) -> None:
         "claim_production",
         "gate_score",
         "order_regions",
+        "push.await_quiet_window",
         "push.claim_cluster",
         "push.push_red_black",
         "push.watch_red",
         "push.roll_back",
         "push.release_cluster",
+        "halt.take_back",
         "finish",
         "release_production",
     }
@@ -71,7 +73,8 @@ def test_canary_is_taken_down_on_any_outcome(dag: Any) -> None:
 
 def test_nothing_is_pushed_without_gate_or_beside_a_canary(dag: Any) -> None:
     assert dag.get_task("order_regions").upstream_task_ids == {"gate_score", "canary.stop_canary"}
-    assert dag.get_task("push.claim_cluster").upstream_task_ids == {"order_regions"}
+    assert dag.get_task("push.await_quiet_window").upstream_task_ids == {"order_regions"}
+    assert dag.get_task("push.claim_cluster").upstream_task_ids == {"push.await_quiet_window"}
     assert dag.get_task("order_regions").trigger_rule == "all_success"
 
 
@@ -108,8 +111,8 @@ def test_every_task_is_linked_to_what_it_made(stored: Any) -> None:
 
 def test_regions_are_shown_by_name(dag: Any) -> None:
     for task in dag.tasks:
-        if task.task_id.startswith("push."):
-            assert task.map_index_template == "{{ region }}"
+        if task.task_id.startswith(("push.", "halt.")):
+            assert task.map_index_template == "{{ task.region }}"
 
 
 def test_lock_is_freed_on_any_outcome(dag: Any) -> None:
@@ -126,6 +129,19 @@ def test_failed_push_is_rolled_back_and_the_run_is_not_green(dag: Any) -> None:
     assert roll_back.upstream_task_ids >= {"push.push_red_black", "push.watch_red"}
     assert finish.upstream_task_ids == {"push.watch_red", "push.roll_back"}
     assert finish.trigger_rule == "none_failed_min_one_success"
+
+
+def test_regions_are_taken_back_only_after_a_failure_and_before_the_next_delivery(dag: Any) -> None:
+    take_back, release = dag.get_task("halt.take_back"), dag.get_task("release_production")
+    assert take_back.trigger_rule == "one_failed"
+    assert take_back.upstream_task_ids == {"push.watch_red", "push.release_cluster"}, "no lock is freed under it"
+    assert "halt.take_back" in release.upstream_task_ids
+    assert "halt.take_back" not in dag.get_task("finish").upstream_task_ids, "the run is red, whatever is taken back"
+
+
+def test_form_says_how_regions_are_pushed(dag: Any) -> None:
+    words = dag.params.get_param("regions").description
+    assert words.startswith("Pushed in waves: the least usual traffic first")
 
 
 def test_clearing_a_push_claims_the_lock_again(dag: Any) -> None:
@@ -146,7 +162,15 @@ def test_one_run_at_a_time_started_by_commit_or_clock(stored: Any) -> None:
 
 @pytest.mark.parametrize(
     "conf",
-    [{"commit": "HEAD"}, {"commit": "-x"}, {"regions": ["ap-south-1"]}, {"regions": []}, {"soak_seconds": 1}],
+    [
+        {"commit": "HEAD"},
+        {"commit": "-x"},
+        {"regions": ["ap-south-1"]},
+        {"regions": []},
+        {"soak_seconds": 1},
+        {"on_failure": "panic"},
+        {"dry_run": "yes"},
+    ],
     ids=str,
 )
 def test_form_refuses_what_cannot_be_meant(stored: Any, conf: dict[str, Any]) -> None:
@@ -156,7 +180,7 @@ def test_form_refuses_what_cannot_be_meant(stored: Any, conf: dict[str, Any]) ->
 
 def test_form_takes_what_is_meant_and_may_stay_empty(stored: Any) -> None:
     conf = {"commit": "0123abc", "regions": ["eu-west-1"], "soak_seconds": 240, "reason": "hot fix"}
-    assert stored.params.deep_merge(conf).validate() == conf
+    assert stored.params.deep_merge(conf).validate() == {**conf, "on_failure": "halt", "dry_run": False}
     empty = stored.params.deep_merge({}).validate()
     assert empty["commit"] is None
     assert empty["regions"] == ["us-east-1", "us-west-2", "eu-west-1"]

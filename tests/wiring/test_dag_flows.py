@@ -29,6 +29,7 @@ def dags(airflow_db: Path) -> Any:
 def test_every_application_has_the_dags_of_its_flows(dags: Any) -> None:
     apps = [load_app(name) for name in app_names()]
     flows = {app.dag_id(name) for app in apps for name in (*app.flows, "rollback", "janitor")}
+    flows |= {app.dag_id(name) for app in apps if app.prod.windows is not None for name in ("override", "windows")}
     assert set(dags) == flows
     assert {"api_test", "api_release", "api_release_push", "api_prod", "api_rollback", "api_janitor"} <= flows
 
@@ -88,7 +89,7 @@ def test_weekly_push_is_a_persons_start_and_ends_in_the_merge(dags: Any) -> None
 @pytest.mark.parametrize("dag_id", ["api_prod", "api_release_push", "billing_prod"])
 def test_next_delivery_passes_only_when_nothing_of_this_one_is_left(dags: Any, dag_id: str) -> None:
     upstream = dags[dag_id].get_task("release_production").upstream_task_ids
-    assert upstream >= {"canary.stop_canary", "push.release_cluster", "finish"}
+    assert upstream >= {"canary.stop_canary", "push.release_cluster", "halt.take_back", "finish"}
     assert "push.roll_back" in dags[dag_id].get_task("push.release_cluster").upstream_task_ids
 
 

@@ -71,7 +71,7 @@ def test_regions_go_one_after_the_other(run: Run) -> None:
 
 
 def test_region_that_was_not_asked_for_is_skipped(run: Run) -> None:
-    run.results["build.select_commit"]["regions"] = [FIRST]
+    run.results["order_regions"] = {"schema": 2, "waves": [[FIRST]], "takes_back": False, "why": ""}
     with pytest.raises(AirflowSkipException):
         run.claim(SECOND)
 
@@ -85,10 +85,13 @@ def test_region_after_a_failed_one_is_not_begun(run: Run) -> None:
     run.world.sleep(10)
     assert roll_back(run) == f"nothing of this run is in {FIRST}"
     run.do("push.release_cluster", ReleaseClusterOperator, region=FIRST)
-    turn = Turn("api", "main", THIRD, run_key(run.run_id), (FIRST, SECOND))
+    turn = Turn("api", "main", THIRD, run_key(run.run_id), ((FIRST,), (SECOND,), (THIRD,)))
     assert cluster_turn.what_hinders(run.world.ledger, turn, run.world.now()) == "", "it need not wait for SECOND"
     for region in (SECOND, THIRD):
-        with pytest.raises(AirflowFailException, match=f"{FIRST} comes before {region} and its push failed"):
+        with pytest.raises(
+            AirflowFailException,
+            match=f"The push of {FIRST} has failed: .* {region} is left as it is; clear {FIRST} first",
+        ):
             run.claim(region)
     assert run.world.serving() == {FIRST: {""}, SECOND: {""}, THIRD: {""}}
     assert kinds(run.world).count(Kind.PUSH_FAILED) == 1
@@ -245,6 +248,6 @@ def test_wait_ends_when_the_lock_is_free(world: DeliveryWorld, monkeypatch: pyte
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.shield(event), 0.3)
         world.ledger.free(where, world.now(), who="bob", why="done")
-        assert (await asyncio.wait_for(event, 5)).payload == {"schema": 1}
+        assert (await asyncio.wait_for(event, 5)).payload == {"schema": 2}
 
     asyncio.run(wait())

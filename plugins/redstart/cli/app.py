@@ -28,11 +28,14 @@ from redstart.cli.candidates import show_candidates
 from redstart.cli.judging import judge, serve_judge
 from redstart.cli.locking import hold, lock, locks, unhold, unlock
 from redstart.cli.nudging import nudge
+from redstart.cli.overriding import override
+from redstart.cli.planning import plan
 from redstart.cli.releasing import release
 from redstart.cli.rolling_back import rollback
 from redstart.cli.screen import fleet_table, open_console
 from redstart.cli.seeding import seed
 from redstart.cli.stack_process import StackProcess
+from redstart.cli.windows import show_windows
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 INTERRUPTED = 130  # as a shell says it; the demo has shown nothing then
@@ -221,3 +224,6 @@ for command in (release, rollback, lock, unlock, hold, unhold, locks, seed, judg
     app.command()(command)
 app.command(name="candidates")(show_candidates)
 app.command()(nudge)
+app.command(name="windows")(show_windows)
+app.command()(override)
+app.command()(plan)

@@ -21,6 +21,7 @@ from include.services.stack import read_settings
 from redstart.cli import fleet_view
 from redstart.cli.airflow_api import AirflowApi, RunState, TaskState
 from redstart.cli.commit import Commit, push_variant
+from redstart.cli.evening import REGION, Evening
 from redstart.cli.following import Runs, about
 from redstart.cli.next_release import NextRelease
 from redstart.cli.rolling_back import Wanted, roll_back_there
@@ -56,6 +57,7 @@ class Demo:
         self.marks = Marks()
         self.soak_last: Counters | None = None
         self.next_release: NextRelease | None = None
+        self.evening = Evening(self)
 
     def start(self) -> None:
         self.say("Starting the local cloud, the application in its environments, Airflow ...")
@@ -76,7 +78,7 @@ class Demo:
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.api)
+        return Runs(self.api, self.app.prod.region_names)
 
     def deliver(self, variant: str, number: int, *, has_feature: bool = False) -> Outcome:
         """Push one commit to prod and follow its run to the end.
@@ -126,6 +128,7 @@ class Demo:
                     run = runs.of_commit(dag_id, commit.sha)
                     assert run is not None
                     tasks = self.api.tasks(dag_id, run.run_id)
+                    self.evening.look(tasks)
                     told = [runs.story(dag_id, run, about(commit), tasks)]
                     told += self.next_release.look(tasks) if self.next_release else []
                 except httpx.HTTPError:
@@ -233,7 +236,8 @@ class Demo:
 
 
 def demo_settings() -> Settings:
-    """The stack's settings with the demo's soak and watch, unless the environment says others."""
+    """The stack's settings with the demo's soak, watch and evening, unless the environment says others."""
     os.environ.setdefault("REDSTART_SOAK_SECONDS", str(DEMO_SOAK_SECONDS))
     os.environ.setdefault("REDSTART_WATCH_SECONDS", str(DEMO_WATCH_SECONDS))
+    os.environ.setdefault("REDSTART_MARKETS_WITHOUT_HISTORY", REGION)
     return read_settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import httpx
@@ -16,6 +17,13 @@ from redstart.cli.locking import User
 from redstart.cli.rolling_back import login
 
 
+class OnFailure(StrEnum):
+    """What becomes of the finished regions when another one's push fails."""
+
+    HALT = "halt"
+    ROLL_BACK = "roll_back"
+
+
 def release(
     application: Annotated[str, typer.Argument(metavar="APP", help="Which application.")],
     reason: Annotated[str, typer.Option(help="Kept in the ledger, with your name (5 to 500 characters).")],
@@ -27,6 +35,11 @@ def release(
     lets_patches_go: Annotated[
         bool, typer.Option("--without-patches", help="Also where production has commits that it lacks.")
     ] = False,
+    on_failure: Annotated[
+        OnFailure | None,
+        typer.Option(help="When a region's push fails: begin no other, or also take the finished ones back."),
+    ] = None,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what each step would do; change nothing.")] = False,
     user: User = "",
     password: Annotated[str, typer.Option(envvar="REDSTART_PASSWORD", help="Of your login to Airflow.")] = "",
     url: Annotated[str, typer.Option(help="Airflow's address; this machine's stack unless said.")] = "",
@@ -37,7 +50,9 @@ def release(
         url = url or settings.airflow_url
         api = AirflowApi(url, *login(settings, user, password))
         dag_id = app.dag_id(release_flow(app))
-        run_id = api.start(dag_id, form(app, reason, candidate, regions or (), soak_seconds, lets_patches_go))
+        said = form(app, reason, candidate, regions or (), soak_seconds, lets_patches_go)
+        said |= {"dry_run": is_dry} | ({"on_failure": on_failure.value} if on_failure else {})
+        run_id = api.start(dag_id, said)
         typer.echo(f"Started {run_id}: {url}/dags/{dag_id}/runs/{run_id}")
     except RedstartError as error:
         complain(error)
@@ -70,4 +85,6 @@ def form(
         "regions": list(regions) or list(app.prod.region_names),
         "soak_seconds": soak_seconds,
         "without_patches": without_patches,
+        "on_failure": app.prod.waves.on_failure,
+        "dry_run": False,
     }

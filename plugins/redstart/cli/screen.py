@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from redstart.cli.story import TITLES, WORDS, RunStory, Stage, clock
+from redstart.cli.regions import clock
+from redstart.cli.story import TITLES, WORDS, RunStory, Stage
 
 COLOURS = {
     "done": "green",
@@ -68,8 +69,9 @@ class Screen:
 
     def _say_change(self, dag_id: str, stage: Stage) -> None:
         note = stage.note if stage.state == "done" or not stage.note.endswith("left") else ""
-        said = (stage.state, note)
-        if stage.state in {"waiting", "queued", "running"} or self._said.get((dag_id, stage.title)) == said:
+        said = (stage.state, stage.why or note)
+        is_passing = stage.state in {"waiting", "queued", "running"} and not stage.why
+        if is_passing or self._said.get((dag_id, stage.title)) == said:
             return
         self._said[dag_id, stage.title] = said
         took = f" ({clock(stage.seconds)})" if stage.seconds is not None and stage.state != "soaking" else ""
@@ -88,14 +90,14 @@ def picture(runs: Sequence[RunStory], counters: Mapping[str, Any] | None) -> Ren
         table.add_column(min_width=width, max_width=width, no_wrap=True)
     table.add_column(max_width=NOTE_WIDTH)
     for stage in first.stages:
-        colour = COLOURS.get(stage.state, "")
+        colour = "yellow" if stage.why else COLOURS.get(stage.state, "")
         took = clock(stage.seconds) if stage.seconds is not None else ""
         table.add_row(
             Text(MARKS.get(stage.state, "·"), colour),
             Text(stage.title, "dim" if colour == "dim" else ""),
             Text(stage.state, colour),
             Text(took, "dim"),
-            Text(stage.note),
+            Text(stage.note, "yellow" if stage.why else ""),
         )
     lines: list[RenderableType] = [
         _line(f"{first.dag_id}  {first.about}", "bold"),

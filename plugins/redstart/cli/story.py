@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from redstart.cli.airflow_api import TaskState
+from redstart.cli.regions import Regions, clock
 
 TITLES: Mapping[str, str] = {
     "build.select_commit": "select the commit",
@@ -27,16 +28,21 @@ TITLES: Mapping[str, str] = {
     "gate_score": "gate",
     "order_regions": "order the regions",
     "push": "red/black push",
+    "halt.take_back": "take back",
     "finish": "say what runs where",
     "merge_release": "merge release into prod, tag it",
 }
 PUSH_NOTES: Mapping[str, str] = {
+    "await_quiet_window": "waits for its turn",
     "claim_cluster": "waits for its turn",
     "push_red_black": "new group up, traffic over",
     "watch_red": "the new group alone, watched",
     "roll_back": "goes back",
 }
 _PUSH = re.compile(rf"(?:(?P<environment>\w+)\.)?push\.(?P<deed>{'|'.join(PUSH_NOTES)})")
+TAKE_BACK = "halt.take_back"
+_WAITS = ("await_quiet_window", "claim_cluster")
+_UNTOLD = frozenset({"none", "scheduled", "skipped", "upstream_failed"})
 _TESTS = re.compile(r"(?P<environment>\w+)\.run_tests")
 _IN_PUSH, _IN_TESTS = 0, 1
 WORDS = {
@@ -57,12 +63,13 @@ BUSY = frozenset({"running", "soaking", "watching", "retrying", "queued"})
 
 @dataclass(frozen=True)
 class Stage:
-    """One line of the picture; `seconds` is how long it has taken so far."""
+    """One line of the picture; `seconds` is how long it has taken so far, `why` what it waits for, in a sentence."""
 
     title: str
     state: str
     seconds: float | None
     note: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,11 @@ class RunStory:
         return "done" if self.stages and all(stage.state in {"done", "skipped"} for stage in self.stages) else "waiting"
 
 
-def stages(tasks: Iterable[TaskState], notes: Mapping[str, str], now: datetime) -> list[Stage]:
+def stages(
+    tasks: Iterable[TaskState], notes: Mapping[str, str], now: datetime, regions: Regions | None = None
+) -> list[Stage]:
     """Lines in the order of the flow; the tasks of a region's push are one line, in the order of the regions."""
-    order = list(TITLES)
+    order, regions = list(TITLES), regions or Regions()
     lines: list[tuple[tuple[int, str, int, int], Stage]] = []
     pushes: dict[tuple[str, int], list[TaskState]] = {}
     for task in tasks:
@@ -98,13 +107,20 @@ def stages(tasks: Iterable[TaskState], notes: Mapping[str, str], now: datetime) 
             environment = tests["environment"]
             key = (order.index("environments"), environment, _IN_TESTS, task.map_index)
             lines.append((key, stage_of(task, f"test {environment}", notes, now)))
-        elif task.task_id in TITLES:
-            key = (order.index(task.task_id), "", 0, task.map_index)
-            lines.append((key, stage_of(task, TITLES[task.task_id], notes, now)))
+        elif task.task_id in TITLES and not (task.task_id == TAKE_BACK and task.state in _UNTOLD):
+            place = -regions.place(task.map_index) if task.task_id == TAKE_BACK else task.map_index
+            key = (order.index(task.task_id), "", 0, place)
+            lines.append((key, stage_of(task, _title(task, regions), notes, now)))
     for (environment, index), of_region in pushes.items():
-        key = (order.index("environments" if environment else "push"), environment, _IN_PUSH, index)
-        lines.append((key, push_stage(of_region, now, environment)))
+        where = Regions() if environment else regions
+        key = (order.index("environments" if environment else "push"), environment, _IN_PUSH, where.place(index))
+        lines.append((key, push_stage(of_region, now, environment, where)))
     return [stage for _, stage in sorted(lines, key=lambda line: line[0])]
+
+
+def _title(task: TaskState, regions: Regions) -> str:
+    region = (_label([task]) or regions.name(task.map_index)) if task.task_id == TAKE_BACK else ""
+    return f"{TITLES[task.task_id]} {region}".rstrip()
 
 
 def stage_of(task: TaskState, title: str, notes: Mapping[str, str], now: datetime) -> Stage:
@@ -114,22 +130,32 @@ def stage_of(task: TaskState, title: str, notes: Mapping[str, str], now: datetim
     return Stage(title, word, elapsed(task, now), notes.get(task.task_id, ""))
 
 
-def push_stage(tasks: Sequence[TaskState], now: datetime, environment: str = "") -> Stage:
+def push_stage(
+    tasks: Sequence[TaskState], now: datetime, environment: str = "", regions: Regions | None = None
+) -> Stage:
     """A region's push as one line: what its last task that has begun does; done when the watch is over."""
-    order = list(PUSH_NOTES)
-    begun = [task for task in tasks if task.state not in {"none", "scheduled", "skipped", "upstream_failed"}]
+    order, regions, index = list(PUSH_NOTES), regions or Regions(), tasks[0].map_index
+    begun = [task for task in tasks if task.state not in _UNTOLD]
     last = max(begun or tasks, key=lambda task: order.index(_deed(task)) if begun else -order.index(_deed(task)))
-    # Until a task of the region has begun, Airflow names it by its number.
-    label = next((task.label for task in tasks if task.label and not task.label.isdecimal()), "")
-    title = " ".join(filter(None, (TITLES["push"], environment, label)))
-    word, note = WORDS.get(last.state, last.state), PUSH_NOTES[_deed(last)]
+    title = " ".join(filter(None, (TITLES["push"], environment, _label(tasks) or regions.name(index))))
+    word, note, wait = WORDS.get(last.state, last.state), PUSH_NOTES[_deed(last)], None
     if word == "soaking":
-        word = "waiting" if _deed(last) == "claim_cluster" else "watching"
-    if any(task.state == "failed" for task in tasks):
+        word = "waiting" if _deed(last) in _WAITS else "watching"
+        wait = regions.waits.get(index) if word == "waiting" else None
+    if failed := [_deed(task) for task in tasks if task.state == "failed"]:
         word, note = "failed", "went back" if _deed(last) == "roll_back" and word == "done" else note
+        note = "not begun" if set(failed) <= set(_WAITS) else note
     elif word == "done" and _deed(last) != "watch_red":
         word = "running"
-    return Stage(title, word, _push_seconds(tasks, now), "" if word in {"done", "skipped", "not reached"} else note)
+    if wait is not None:
+        return Stage(title, word, None, wait.note(now), wait.why)
+    has_note = bool(begun) and word not in {"done", "skipped", "not reached"}
+    return Stage(title, word, _push_seconds(tasks, now), note if has_note else "")
+
+
+def _label(tasks: Sequence[TaskState]) -> str:
+    """Until a task of a region has begun, Airflow names it by its number."""
+    return next((task.label for task in tasks if task.label and not task.label.isdecimal()), "")
 
 
 def _deed(task: TaskState) -> str:
@@ -173,12 +199,6 @@ def note_of_tests(result: Mapping[str, Any] | None) -> str:
         return ""
     passed = int(result["total"]) - int(result.get("skipped", 0))
     return f"{passed} tests passed"
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(int(max(0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def now_utc() -> datetime:

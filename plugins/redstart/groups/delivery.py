@@ -61,17 +61,31 @@ def add_form(dag: DAG, form: Mapping[str, Param]) -> None:
 
 def verify_form(flow: VerifyFlow) -> dict[str, Param]:
     """The form of a run started by a person; every field may stay empty."""
-    return {"reason": reason_field(), "commit": commit_field(flow.branch)}
+    return {"reason": reason_field(), "commit": commit_field(flow.branch), "dry_run": dry_run_field()}
 
 
 def delivery_form(app: App, flow: DeliverFlow) -> dict[str, Param]:
     """The same, where the commit goes to production."""
-    words = f"Pushed one after another, always in the order {', '.join(app.prod.region_names)}."
     return {
         **{"reason": reason_field(), "commit": commit_field(flow.branch)},
-        "regions": regions_field(app, app.prod.region_names, words),
+        "regions": regions_field(app, app.prod.region_names, wave_words(app)),
         "soak_seconds": soak_field(app),
+        "on_failure": failure_field(app),
+        "dry_run": dry_run_field(),
     }
+
+
+def wave_words(app: App) -> str:
+    """In which order production's regions are pushed."""
+    waves = app.prod.waves
+    by_traffic = waves.order == "least_traffic" and app.prod.windows is not None
+    first = "the least usual traffic first" if by_traffic else f"in the order {', '.join(app.prod.region_names)}"
+    rest = f"then {waves.at_once} at a time" if waves.at_once else "then all others at once"
+    return f"Pushed in waves: {first} ({waves.first}), {rest}{_each_in_its_window(app)}."
+
+
+def _each_in_its_window(app: App) -> str:
+    return "" if app.prod.windows is None else "; each when its market is quiet"
 
 
 def reason_field() -> Param:
@@ -99,4 +113,28 @@ def soak_field(app: App) -> Param:
         title="Soak (seconds)",
         description=f"How long canary and baseline run before they are judged. "
         f"Empty: this installation's setting, else {seconds / 3600:g} h ({seconds}).",
+    )
+
+
+def failure_field(app: App) -> Param:
+    titles = {
+        "halt": "No other region is begun",
+        "roll_back": "No other region is begun, and the finished ones go back, the last first",
+    }
+    return Param(
+        app.prod.waves.on_failure,
+        type="string",
+        enum=list(titles),
+        values_display=titles,
+        title="When a region's push fails",
+        description="Regions under way get to their end. The one that failed goes back by itself.",
+    )
+
+
+def dry_run_field() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Say what each step would do, and every call to AWS; change nothing.",
     )

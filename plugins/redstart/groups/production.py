@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import TaskGroup, TriggerRule
 
 from include.apps import App
-from redstart.groups.push import push_regions
+from redstart.groups.push import push_regions, take_back_regions
 from redstart.operators.canary import ChooseBaselineOperator, LaunchCanaryOperator, StopCanaryOperator
 from redstart.operators.finish import DescribeFleetOperator, OrderRegionsOperator
 from redstart.operators.gate import GateScoreOperator
@@ -37,14 +37,15 @@ def deliver_to_production(app: App, name: str, before: Any, *, after: Any = None
     # Not none_failed: it would run where everything was skipped.
     ended = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
     finish = DescribeFleetOperator(task_id="finish", trigger_rule=ended, **common)
+    halt = take_back_regions(app)
     release = ReleaseProductionOperator(task_id="release_production", **common).as_teardown(setups=claim)
 
     before >> claim >> canary >> gate_score >> order_regions
     # The listener is the push's alone: no region is pushed while the canary still has a share of its traffic.
     stop_canary >> order_regions
-    order_regions >> push_regions(app, "prod", finish, at_last=release) >> finish
+    order_regions >> push_regions(app, "prod", finish, halted=halt, at_last=release) >> finish
     # finish ends with the first failure; what a failed delivery still does is awaited as well: the next one would be
     # compared with a version that is being taken away.
-    [stop_canary, finish] >> release
+    [stop_canary, finish, halt] >> release
     if after is not None:
         finish >> after >> release

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Param
 
 from include.apps import App, ReleaseFlow
-from redstart.groups.delivery import regions_field, soak_field
+from redstart.groups.delivery import dry_run_field, failure_field, regions_field, soak_field, wave_words
 from redstart.ui.links import candidates_url
 
 CANDIDATE = r"^([0-9a-f]{7,40}|[0-9]{8}\.[0-9]{6}-[0-9a-f]{7,})$"
@@ -30,12 +30,9 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             title="Why",
             description="Kept in the ledger, with your name.",
         ),
-        "regions": regions_field(
-            app,
-            app.prod.region_names,
-            f"Pushed one after another, always in the order {', '.join(app.prod.region_names)}.",
-        ),
+        "regions": regions_field(app, app.prod.region_names, wave_words(app)),
         "soak_seconds": soak_field(app),
+        "on_failure": failure_field(app),
         "without_patches": Param(
             False,
             type="boolean",
@@ -43,4 +40,5 @@ def release_form(app: App, flow: ReleaseFlow) -> dict[str, Param]:
             description="A patch that serves now, and that the candidate does not contain, is taken away from users. "
             "The merge into production's branch brings it back, with a canary of both: revert it there if it is to go.",
         ),
+        "dry_run": dry_run_field(),
     }

@@ -17,15 +17,17 @@ PRODUCTION = """| claim_production | waits until no other delivery is on its way
 | analyze_canary | judges over 1,000 metrics, at intervals during the soak and at its end |
 | stop_canary | takes both away, whatever happened |
 | **gate_score** | go at {threshold:g} or more, or with an operator's approval; else the run ends here |
-| order_regions | which regions, in which order |
-| **push** | once for each region, one after the other; skipped where it was not asked for |
-| claim_cluster | waits for its turn, then locks the region |
+| order_regions | which regions, in which waves |
+| **push** | once for each region, wave by wave; skipped where it was not asked for |
+{window}| claim_cluster | waits for its turn, then locks the region |
 | push_red_black | new group up, traffic over, old group kept: out of traffic, warm |
 | watch_red | the new version alone, against what the canary measured |
 | roll_back | only when one of the two has failed: back to the old group |
 | release_cluster | unlocks the region, whatever happened |
+| **halt**.take_back | only when a region has failed and the form says so: the finished ones go back, the last first |
 | **finish** | says what takes traffic in every region |
 """
+WINDOW = "| await_quiet_window | waits for its turn, then until its market is quiet |\n"
 FOOT = """
 **What a task made** is behind the button on its *Details* tab: report, log, images, groups. **What clear and retry do**
 is in the book on the task's own page; every task may be cleared or retried at any time.
@@ -77,6 +79,12 @@ def verify_doc(flow: VerifyFlow) -> str:
     )
 
 
+def production_words(app: App) -> str:
+    """The rows of the way into production."""
+    window = WINDOW if app.prod.windows is not None else ""
+    return PRODUCTION.format(threshold=app.prod.gate_threshold, window=window)
+
+
 def deliver_doc(app: App, flow: DeliverFlow) -> str:
     """The page of a flow whose commits go to production by themselves."""
     merge = ""
@@ -88,7 +96,7 @@ def deliver_doc(app: App, flow: DeliverFlow) -> str:
         f"A commit on `{flow.branch}` travels to production: built once, judged beside the running version, pushed "
         f"region by region.\n\n{HEAD}| **build** | |\n| select_commit | the newest commit on {flow.branch}; "
         f"live everywhere already: all else is skipped |\n{merge}{BUILD}{rows}"
-        f"{PRODUCTION.format(threshold=app.prod.gate_threshold)}{LINE}{FOOT}\n{NOTHING_NEW.format(clock=clock)}"
+        f"{production_words(app)}{LINE}{FOOT}\n{NOTHING_NEW.format(clock=clock)}"
     )
 
 
@@ -104,5 +112,5 @@ def release_doc(app: App, flow: ReleaseFlow) -> str:
         f"the rest goes by itself. Candidates: [the list](/redstart/candidates/{app.name}), or "
         f"`./redstart candidates {app.name}`.\n\n"
         f"{HEAD}| select_candidate | the candidate, and its images |\n"
-        f"{PRODUCTION.format(threshold=app.prod.gate_threshold)}{merge}{LINE}{FOOT}"
+        f"{production_words(app)}{merge}{LINE}{FOOT}"
     )

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from include.errors import ConfigError
+from redstart.hooks.descriptions import describe_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from include.adapters.artifact_store import ArtifactStore
     from include.adapters.aws_balancer import AwsBalancer
     from include.adapters.aws_groups import GroupSettings
+    from include.adapters.aws_market import AwsMarket
     from include.adapters.aws_pace import Pace
+    from include.adapters.aws_rehearsal import AwsRehearsal
     from include.adapters.builder_report import BuilderReport
     from include.adapters.cloudwatch_metrics import CloudWatchMetrics
+    from include.apps.windows import TrafficMetric
     from include.fleet import Fleet, ImageWorkshop
 
 CONNECTION_ID = "redstart_aws"
@@ -66,6 +71,17 @@ class FleetHook(BaseHook):
 
         return AwsFleet(region, clients, load_balancer, self._group_settings(), before_change=before_change)
 
+    def rehearsal(
+        self, region: str, load_balancer: str = LOAD_BALANCER, *, start: datetime, start_seconds: float
+    ) -> AwsRehearsal:
+        """The region as it is, to rehearse on from `start`: it is only read."""
+        from include.adapters.aws_rehearsal import AwsRehearsal
+
+        def clients(service: str) -> Any:
+            return self.client(service, region, service == "cloudwatch")
+
+        return AwsRehearsal(region, clients, load_balancer, self._group_settings(), start, start_seconds)
+
     def balancer(self, region: str, load_balancer: str = LOAD_BALANCER) -> AwsBalancer:
         """What a load balancer of the region counts of each group."""
         from include.adapters.aws_balancer import AwsBalancer
@@ -73,6 +89,13 @@ class FleetHook(BaseHook):
 
         calls = AwsCalls(region, partial(self.client, region=region))
         return AwsBalancer(calls, load_balancer, self._group_settings().traffic_period_seconds)
+
+    def market(self, region: str, load_balancer: str = LOAD_BALANCER, metric: TrafficMetric | None = None) -> AwsMarket:
+        """How many requests the region's market has sent: by `metric`, or by what its load balancer counts."""
+        from include.adapters.aws_errors import AwsCalls
+        from include.adapters.aws_market import AwsMarket
+
+        return AwsMarket(AwsCalls(region, partial(self.client, region=region)), load_balancer, metric)
 
     def workshop(self, region: str) -> ImageWorkshop:
         """The region's images and builders."""
@@ -124,6 +147,7 @@ class FleetHook(BaseHook):
 
         config = None if "config_kwargs" in self._extra else dict(IMPATIENT if is_impatient else CALLS)
         hook = AwsGenericHook(aws_conn_id=self.conn_id, client_type=service, region_name=region, config=config)
+        describe_once(hook)
         if service != "s3":
             keep_pace(hook.conn, self._pace(region))
         return hook.conn

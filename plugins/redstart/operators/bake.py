@@ -10,7 +10,7 @@ from urllib.parse import quote
 from include.apps import App, load_app
 from redstart.operators import clock
 from redstart.operators.drive import Fenced
-from redstart.operators.station import BUILD_ARTIFACT, StationOperator, fence, result_of
+from redstart.operators.station import BUILD_ARTIFACT, DRY, StationOperator, fence, result_of
 from redstart.ui.links import ImagesLink
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WHOLE = 3
 """A bake may take so many times what its builder may: its snapshot and the copies come after it."""
 SLACK_SECONDS = 120
+TO_BE_BAKED = "(to be baked)"
+"""In a dry run, in place of the id of an image that is not there yet."""
 
 
 class BakeImageOperator(StationOperator):
@@ -55,6 +57,18 @@ class BakeImageOperator(StationOperator):
             for region, image_id in sorted(done.images.items()):
                 account.note(f"{image_id} in {region}: {done.name}")
         return {"schema": 1, "name": done.name, "images": dict(done.images)}
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """The image that is there, or a word in place of its id."""
+        from include.bake.plan import USABLE
+
+        recipe, images = self.recipe(context, ""), {}
+        with self.told(context) as account:
+            for region in self.application.image_regions:
+                found = self.fleet_hook.workshop(region).find_images(recipe.identity)
+                images[region] = next((one.image_id for one in found if one.state in USABLE), TO_BE_BAKED)
+                account.note(f"Dry run: {images[region]} in {region}: {recipe.name}")
+        return {**DRY, "name": recipe.name, "images": images}
 
     def goal(self, context: Context, workshops: Mapping[str, ImageWorkshop]) -> BakeGoal:
         """What is needed for building is asked for only where there is no image of the commit yet."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from include.apps import load_app
 from include.errors import RefusedError
 from redstart.hooks.build import BuildHook
-from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.station import DRY, StationOperator, key_of_run
 from redstart.operators.test_report import TestReport
 from redstart.ui.links import BuildLogLink, TestReportLink, UnitTestLogLink, build_file
 
@@ -61,6 +61,16 @@ class BuildArtifactOperator(StationOperator):
         self.log.info("%s: %d bytes%s", artifact.key, artifact.size, ", built before" if is_reused else "")
         return {"schema": 1, **asdict(artifact), "is_reused": is_reused}
 
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        delivery = self.selected(context)
+        artifact = self.artifacts.find(delivery.app, delivery.commit)
+        with self.told(context, build_file(self.app, key_of_run(context), "build.log")) as account:
+            if artifact is None:
+                account.note(f"Dry run: would build {delivery.commit[:10]}: {' '.join(self.application.build.command)}")
+            else:
+                account.note(f"Dry run: built before: s3://{artifact.bucket}/{artifact.key}")
+        return {**DRY, "is_reused": artifact is not None}
+
 
 class RunUnitTestsOperator(StationOperator):
     """Run the application's own unit tests on a clean copy of the commit.
@@ -93,3 +103,9 @@ class RunUnitTestsOperator(StationOperator):
             raise RefusedError(check.problem)
         self.log.info("%s in %.1f s; output: %s", report.words(), check.seconds, log)
         return {"schema": 1, "seconds": round(check.seconds, 1), "log": log, **report.summary()}
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        command = " ".join(self.application.build.test_command)
+        with self.told(context, build_file(self.app, key_of_run(context), "unit-tests.log")) as account:
+            account.note(f"Dry run: would test {self.selected(context).commit[:10]}: {command}")
+        return dict(DRY)

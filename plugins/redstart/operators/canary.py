@@ -18,6 +18,7 @@ from redstart.operators.goals import cluster_of, need_of
 from redstart.operators.production import images_of, is_same_production, recorded_images
 from redstart.operators.station import (
     CHOOSE_BASELINE,
+    DRY,
     StationOperator,
     fence,
     image_in,
@@ -73,6 +74,13 @@ class ChooseBaselineOperator(StationOperator):
                 account.note(f"{name} serves {', '.join(images) or 'nothing'}")
         chosen = {"schema": 1, "region": region, "group": running.name, "build": asdict(build)}
         return {**chosen, "production": production}
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """In earnest it only looks, too."""
+        try:
+            return {**self.deliver(context), "dry_run": True}
+        except RefusedError as error:
+            return {**DRY, "refused": str(error)}
 
 
 class CanaryOperator(StationOperator):
@@ -160,6 +168,21 @@ class LaunchCanaryOperator(CanaryOperator):
         """The form's soak, else the installation's, else the application's."""
         asked = context["params"].get("soak_seconds")
         return int(asked or self.installation.soak_seconds() or self.application.prod.canary.soak_seconds)
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        canary, region = self.application.prod.canary, self.selected(context).canary_region
+        chosen, image = result_of(context, CHOOSE_BASELINE), images_of_run(context).get(region, "no image")
+        with self.told(context) as account:
+            if "refused" in chosen:
+                account.note(f"Dry run: no canary could be launched: {chosen['refused']}")
+            else:
+                baseline = f"{chosen['build']['image_id']} as the baseline of {chosen['group']}"
+                account.note(
+                    f"Dry run: would launch {canary.size} instances of {image} as the canary and {canary.size} of "
+                    f"{baseline} in {region}, each with {canary.share_pct:g} % of the traffic, for a soak of "
+                    f"{self.soak(context)} s"
+                )
+        return {**DRY, "region": region}
 
 
 def describe_soak(view: ClusterView, goal: CanaryGoal, earlier: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -147,6 +147,28 @@ class SelectCandidateOperator(CandidateOperator):
         found = {region: image.image_id for region, image in images.items()}
         return {**delivery.to_xcom(), "images": found, "name": candidate.image}
 
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """The same choice, which nobody keeps; where the run would end, it is told, and the plan goes on."""
+        app, form = self.application, context["params"]
+        flow = app.flows[self.flow]
+        assert isinstance(flow, ReleaseFlow)
+        regions, repository = order_regions(app.prod, form.get("regions")), self.repository
+        with self.told(context) as account:
+            repository.fetch()
+            candidate = self.choose(repository, flow, form.get("candidate"), account)
+            account.note(f"Dry run: would take {candidate.words} by {plain(candidate.author)}")
+            delivery = self.delivery(context, candidate, regions)
+            word = self.word_if_live(repository, delivery)
+            word = word or word_if_patch_is_lost(self, context, account, delivery, repository)
+            if word:
+                account.note(f"the run would end here: {word}")
+            images = self.available_images(candidate, regions)
+            for region in regions:
+                found = images.get(region)
+                account.note(f"{found.image_id} in {region}: {found.name}" if found else f"no image in {region}")
+        found_ids = {region: image.image_id for region, image in images.items()}
+        return {**delivery.to_xcom(), "images": found_ids, "name": candidate.image, "dry_run": True}
+
     def delivery(self, context: Context, candidate: Candidate, regions: tuple[str, ...]) -> Delivery:
         return Delivery(
             app=self.app,
@@ -179,6 +201,16 @@ class SelectCandidateOperator(CandidateOperator):
 
     def find_images(self, candidate: Candidate, regions: Sequence[str]) -> dict[str, Image]:
         """Region -> the candidate's newest available image; RefusedError naming the regions without one."""
+        found = self.available_images(candidate, regions)
+        if missing := [region for region in regions if region not in found]:
+            raise RefusedError(
+                f"There is no available image of {candidate.version} in {', '.join(missing)}: clear {BAKE_IMAGE} in "
+                f"run {candidate.run_id} of {candidate.dag_id}, and this task when it has succeeded."
+            )
+        return found
+
+    def available_images(self, candidate: Candidate, regions: Sequence[str]) -> dict[str, Image]:
+        """The same, without the regions that have none."""
         from include.bake import ImageRecipe
 
         identity = ImageRecipe(self.app, candidate.version, candidate.commit, "", "", "").identity
@@ -188,9 +220,4 @@ class SelectCandidateOperator(CandidateOperator):
             image = next((image for image in images if image.state == "available"), None)
             if image is not None:
                 found[region] = image
-        if missing := [region for region in regions if region not in found]:
-            raise RefusedError(
-                f"There is no available image of {candidate.version} in {', '.join(missing)}: clear {BAKE_IMAGE} in "
-                f"run {candidate.run_id} of {candidate.dag_id}, and this task when it has succeeded."
-            )
         return found

@@ -12,7 +12,8 @@ from include.fleet import Fleet
 from include.ledger import Claim, Holder, LockedError, Place
 from redstart.hooks.fleet import FleetHook
 from redstart.operators import clock
-from redstart.operators.station import StationOperator, fence, key_of_run
+from redstart.operators.station import DRY, StationOperator, fence, key_of_run, purpose_of
+from redstart.ui.links import push_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,6 +47,12 @@ class ClusterOperator(StationOperator):
         super().__init__(app=app, **kwargs)
         self.region = region
 
+    def rehearse(self, context: Context) -> Any:
+        context["region"] = self.region
+        with self.told(context, push_file(self.app, key_of_run(context), self.region, self.environment)) as account:
+            account.note(f"Dry run: {context['ti'].task_id.rpartition('.')[2]} would {purpose_of(type(self))}")
+        return {**DRY, "region": self.region}
+
     @property
     def place(self) -> Place:
         return place_of(self.application, self.region, self.environment)
@@ -62,11 +69,11 @@ class ClusterOperator(StationOperator):
         """How often this run has failed here and was begun again by a person."""
         return 0
 
-    def take(self, context: Context, ledger: Ledger, why: str, *, takes_over: bool = False) -> Held:
-        """Claim the cluster, or go on under the claim; LockedError where another has it."""
+    def take(self, context: Context, ledger: Ledger, why: str, *, takes_over: bool = False, run: str = "") -> Held:
+        """Claim the cluster, or go on under the claim; LockedError where another has it. `run`: see hold_cluster."""
         claim = self.claim(context, why, takes_over=takes_over)
-        attempt = self.attempt(context)
-        return hold_cluster(self.application, ledger, self.place, claim, fence(context), attempt=attempt)
+        attempt = 0 if run else self.attempt(context)
+        return hold_cluster(self.application, ledger, self.place, claim, fence(context), attempt=attempt, run=run)
 
     def claim(self, context: Context, why: str, *, takes_over: bool = False) -> Claim:
         seconds = self.site.push.lease_seconds
@@ -74,9 +81,17 @@ class ClusterOperator(StationOperator):
 
 
 def hold_cluster(
-    app: App, ledger: Ledger, place: Place, claim: Claim, beat: Callable[[], None], *, attempt: int = 0
+    app: App,
+    ledger: Ledger,
+    place: Place,
+    claim: Claim,
+    beat: Callable[[], None],
+    *,
+    attempt: int = 0,
+    run: str = "",
 ) -> Held:
-    """The place under the claim's lease; LockedError where another has it. `beat` too is called before each change."""
+    """The place under the claim's lease; LockedError where another has it. `beat` too is called before each change.
+    `run`: whose deeds these are in the ledger, where it is not the claim's owner."""
     from include.redblack.ledger_journal import LedgerJournal
 
     lease = ledger.claim(place, claim, clock.now())
@@ -88,7 +103,7 @@ def hold_cluster(
     journal = LedgerJournal(
         ledger,
         lease,
-        claim.owner,
+        run or claim.owner,
         claim.who,
         clock.now,
         lease_seconds=claim.seconds,

@@ -12,7 +12,7 @@ from include.fleet.tags import VERSION
 from redstart.hooks.build import BuildHook, Check
 from redstart.operators.build import hung_after
 from redstart.operators.live import live_commits, tree_of
-from redstart.operators.station import StationOperator, images_of_run, key_of_run
+from redstart.operators.station import DRY, StationOperator, images_of_run, key_of_run
 from redstart.operators.test_report import TestReport
 from redstart.ui.links import EnvironmentTestLogLink, TestReportLink, tests_file
 
@@ -64,6 +64,16 @@ class RunEnvironmentTestsOperator(StationOperator):
                 raise RefusedError(" ".join(report.problems)[:MOST_WORDS])
             account.note(f"{self.environment}: {report.words()}")
         return {**result, **report.summary(), "regions": addresses}
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        delivery, tests = self.selected(context), self.site.tests
+        with self.told(context, tests_file(self.app, key_of_run(context), context["ti"].task_id, "log")) as account:
+            for region in self.site.region_names if tests is not None else ():
+                where = f"{self.environment} in {region} at {self.fleet(region).address()}"
+                account.note(f"Dry run: would test {delivery.version} in {where}")
+            if tests is None:
+                account.note(f"Dry run: no tests are configured for {self.environment}")
+        return {**DRY, "environment": self.environment, "commit": delivery.commit}
 
     def test(
         self, delivery: Delivery, tests: Tests, region: str, report: TestReport, account: Account, log: str

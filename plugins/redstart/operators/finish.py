@@ -1,4 +1,4 @@
-"""The end of a delivery: the order of the push, and what runs where."""
+"""Around the push: its waves, and what runs where."""
 
 from __future__ import annotations
 
@@ -7,34 +7,87 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.fleet import ClusterView
-from include.ledger import Kind
+from include.ledger import Event, Kind
 from include.ledger.folds import times_to_safe
-from redstart.operators.cluster import place_of
+from redstart.operators import clock
+from redstart.operators.cluster import place_of, who_of
+from redstart.operators.line import line_of
 from redstart.operators.live import describe_live
-from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.outlook import OutlookReader
+from redstart.operators.station import DRY, StationOperator, key_of_run
+from redstart.operators.turn import plan_of, waves_data, waves_of_data
 from redstart.operators.verified import note_passed
-from redstart.ui.links import LiveLink, RegionsLink
+from redstart.ui.links import LiveLink, RegionsLink, WindowsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.apps.delivery import Delivery
+    from include.waves import Waves
     from redstart.operators.drive import Account
 
 
 class OrderRegionsOperator(StationOperator):
-    """Say which regions are pushed, in which order: those of the form, in the order of the settings.
+    """Say which regions are pushed, and in which waves: those of the form, the one with the least usual traffic first,
+    then the rest, as many at a time as the settings say. Where a market's traffic is not known they come as the
+    settings list them. And what a failure does with the regions that are finished: as the form says, else the settings.
 
-    **Retry and clear**: the same answer.
+    **Retry and clear**: the same answer: the waves of a run are planned once.
     """
 
-    operator_extra_links = (RegionsLink(),)
+    operator_extra_links = (RegionsLink(), WindowsLink())
 
-    def deliver(self, context: Context) -> list[str]:
-        regions = list(self.selected(context).regions)
+    def deliver(self, context: Context) -> dict[str, Any]:
         with self.told(context) as account:
-            account.note(f"pushed in this order: {', '.join(regions)}")
-        return regions
+            waves = self.planned(context, account)
+            result = waves_data(waves)
+            place, run = line_of(self.application), key_of_run(context)
+            event = Event(
+                f"{place}/{run}/{Kind.WAVES_PLANNED}",
+                Kind.WAVES_PLANNED,
+                clock.now(),
+                place,
+                run,
+                who_of(context),
+                waves.why,
+                result,
+            )
+            self.ledger.record(event)
+            self.tell(account, waves)
+        return result
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        with self.told(context) as account:
+            waves = self.plan(context)
+            self.tell(account, waves)
+        return {**waves_data(waves), "dry_run": True}
+
+    def planned(self, context: Context, account: Account) -> Waves:
+        """The waves that the ledger has for the run; where there are none, planned now."""
+        kinds, place = {Kind.WAVES_PLANNED}, line_of(self.application)
+        known = self.ledger.events(place=place, run=key_of_run(context), kinds=kinds, newest=1)
+        if not known:
+            return self.plan(context)
+        account.note("the waves of this run were planned before")
+        return waves_of_data(known[-1].event.data)
+
+    def plan(self, context: Context) -> Waves:
+        wanted = context["params"].get("on_failure") or self.site.waves.on_failure
+        regions = self.selected(context).regions
+        return plan_of(self.site, regions, self.levels(regions), takes_back=wanted == "roll_back")
+
+    def levels(self, regions: Sequence[str]) -> dict[str, float | None]:
+        """Usual requests per second of each region; none where the order does not depend on them."""
+        if self.site.windows is None or self.site.waves.order != "least_traffic" or len(regions) < 2:
+            return {}
+        reader = OutlookReader(self.application, self.environment, self.ledger)
+        found = {region: reader.read(region) for region in regions}
+        return {region: None if one is None else one.level for region, one in found.items()}
+
+    def tell(self, account: Account, waves: Waves) -> None:
+        account.note(f"pushed in waves: {waves.words} ({waves.why})")
+        back = "go back too, the last first" if waves.takes_back else "stay as they are"
+        account.note(f"should a region fail: no other is begun, and the finished ones {back}")
 
 
 class LiveStation(StationOperator):
@@ -73,6 +126,15 @@ class DescribeFleetOperator(LiveStation):
                 account.note(f"{delivery.version} {'has' if is_new else 'had already'} passed")
         return {"schema": 1, "app": self.app, "commit": delivery.commit, "version": delivery.version, "live": live}
 
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """What the rehearsed pushes said."""
+        told = [one for name in self.environments for one in rehearsed_pushes(context, name)]
+        with self.told(context) as account:
+            account.note(f"Dry run: nothing was changed; {len(told)} pushes were rehearsed")
+            for one in told:
+                account.note(f"{one.get('region', '')}: {one.get('summary', '')}")
+        return {**DRY, "regions": told}
+
     def views(self, delivery: Delivery) -> dict[str, ClusterView]:
         """Region (of another environment than production: its name before it) -> cluster."""
         app, found = self.application, {}
@@ -82,6 +144,14 @@ class DescribeFleetOperator(LiveStation):
                 key = region if name == "prod" else f"{name} {region}"
                 found[key] = self.view_of(name, region)
         return found
+
+
+def rehearsed_pushes(context: Context, environment: str) -> list[dict[str, Any]]:
+    """What the tasks of an environment's push said in a dry run, region by region."""
+    group = "push" if environment == "prod" else f"{environment}.push"
+    found = context["ti"].xcom_pull(task_ids=f"{group}.push_red_black")
+    several = [found] if isinstance(found, Mapping) else found or ()
+    return [dict(one) for one in several if isinstance(one, Mapping)]
 
 
 class DescribeRollbackOperator(LiveStation):

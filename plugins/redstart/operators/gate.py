@@ -11,7 +11,7 @@ from redstart.operators import clock
 from redstart.operators.canary_files import CanaryFiles
 from redstart.operators.judgement import CanaryJudge, Judgement, sentence_of
 from redstart.operators.production import refuse_if_changed
-from redstart.operators.station import LAUNCH_CANARY, StationOperator, image_in, result_of
+from redstart.operators.station import DRY, LAUNCH_CANARY, StationOperator, image_in, result_of
 from redstart.operators.stopped import StoppedContent
 from redstart.ui.links import ApprovalLink, CanaryReportLink, approval_url
 
@@ -64,6 +64,12 @@ class GateScoreOperator(StationOperator):
         files.lift_refusal()
         self.log.info("%s; %s", sentence_of(summary), decision.reasons[0])
         return summary
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        threshold = self.application.prod.gate_threshold
+        with self.told(context) as account:
+            account.note(f"Dry run: would go on with a score of {threshold:g} or more, no critical metric deviating")
+        return dict(DRY)
 
     def launched(self, context: Context) -> Mapping[str, Any]:
         """The launch's result, of the image that this run would push; RefusedError without one."""

@@ -16,8 +16,8 @@ from redstart.operators import clock
 from redstart.operators.bake import SLACK_SECONDS, WHOLE
 from redstart.operators.cluster import place_of, who_of
 from redstart.operators.drive import Fenced
-from redstart.operators.janitor import RETRIES, is_dry
-from redstart.operators.station import StationOperator, fence, key_of_run
+from redstart.operators.janitor import RETRIES
+from redstart.operators.station import StationOperator, fence, is_dry, key_of_run
 from redstart.ui.links import SweptImagesLink
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class SweepImagesOperator(StationOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"retries": RETRIES, **kwargs})
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """It looks at the form itself."""
+        return self.deliver(context)
 
     def deliver(self, context: Context) -> dict[str, Any]:
         is_real = not is_dry(context)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import RefusedError
 from include.ledger import Holder, Kind, LockedError
+from include.waves import RegionState
+from include.waves.turn import DONE
 from redstart.operators import clock
-from redstart.operators.cluster import ClusterOperator, place_of, who_of
+from redstart.operators.cluster import ClusterOperator, who_of
 from redstart.operators.line import take_line
 from redstart.operators.live import live_commits
+from redstart.operators.quiet import await_window
+from redstart.operators.standing import read_standings
 from redstart.operators.station import key_of_run, result_of, sibling
-from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, last_end, push_end, what_hinders
+from redstart.operators.turn import Among, among_others, defer_for_turn, waves_of, word_of
 from redstart.ui.links import PushLogLink, push_file
 
 if TYPE_CHECKING:
@@ -22,91 +25,113 @@ if TYPE_CHECKING:
 
     from include.apps.delivery import Delivery
     from include.ledger import Ledger
+    from include.waves import Standing
     from redstart.operators.cluster import Held
     from redstart.operators.drive import Account
 
-LOOK_AGAIN = timedelta(minutes=10)
-GRACE = timedelta(minutes=30)
 
-
-class ClaimClusterOperator(ClusterOperator):
-    """Wait until it is the region's turn, then claim its cluster: nobody else changes it while it is this push's.
-
-    It is the region's turn when every region before it is at the end of its push and serves the commit, nobody holds
-    the region, and nobody else has its lock. Waiting holds no worker. Where a region before it failed or was rolled
-    back, this one is not begun.
-
-    **Retry and clear**: the lock is this run's, however often it claims it. Clearing a task of one region clears this
-    one in all of them (Airflow sets up again what is worked on again): a region that is at its end is left unlocked.
-    """
+class LockOperator(ClusterOperator):
+    """Works on the lock of a region's cluster, for the push of this run."""
 
     operator_extra_links = (PushLogLink(),)
     ui_color = "#e6f4ea"
     holder = Holder.PUSH
 
+    def standing(self, context: Context, ledger: Ledger) -> Standing:
+        """How this run's push of the region stands."""
+        place = self.place
+        return read_standings(ledger, place.app, place.stack, key_of_run(context)).of(self.region)
+
+    def file(self, context: Context) -> str:
+        """Where the account of the region's push is kept."""
+        return push_file(self.app, key_of_run(context), self.region, self.environment)
+
+
+class ClaimClusterOperator(LockOperator):
+    """Wait until it is the region's turn, then claim its cluster: nobody else changes it while it is this push's.
+
+    It is the region's turn when every wave before its own is at the end of its push and serves the commit, nobody holds
+    the region, nobody else has its lock, and its market is quiet. Waiting holds no worker. Once the push of any region
+    of the run has failed, no other is begun.
+
+    **Retry and clear**: the lock is this run's, however often it claims it. Clearing a task of one region clears this
+    one in all of them (Airflow sets up again what is worked on again): a region that is at its end, or whose push is
+    not to be done again, is left unlocked. A region that had failed, or was taken back, is pushed anew.
+    """
+
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
-        delivery, run, ledger = self.selected(context), key_of_run(context), self.ledger
-        regions = self.regions(delivery)
-        if self.region not in regions:
+        delivery, ledger = self.selected(context), self.ledger
+        if self.region not in waves_of(self, context).regions:
             raise AirflowSkipException(f"{self.region} is not among the regions of this run.")
-        if self.is_at_end(ledger, run, delivery.commit):
+        if self.is_at_end(context, ledger, delivery.commit):
             self.log.info("The push of %s is at its end: there is nothing to lock.", self.region)
-            return {"schema": 1, "region": self.region, "token": 0, "attempt": self.attempt(context)}
-        earlier = regions[: regions.index(self.region)]
-        awaited = tuple(one for one in earlier if not self.is_served(ledger, one, run, delivery.commit))
-        turn = Turn(self.place.app, self.place.stack, self.region, run, awaited)
-        with self.told(context, push_file(self.app, run, self.region, self.environment)) as account:
-            try:
-                if self.environment == "prod":
-                    take_line(self, context, ledger)  # for longer: a hold may last over the weekend
-                if hindrance := what_hinders(ledger, turn, clock.now()):
-                    return self.wait(account, turn, hindrance)
-                held = self.begin(context, ledger, delivery)
-            except LockedError as error:  # somebody was quicker
-                return self.wait(account, turn, str(error))
+            return self.claimed(context)
+        with self.told(context, self.file(context)) as account:
+            among = among_others(self, context, ledger)
+            if among.is_left_alone:
+                account.note(f"{self.region} is not pushed again: there is nothing to lock")
+                return self.claimed(context)
+            self.refuse_if_somebody_went_back(among, delivery.commit)
+            held = self.lock(context, account, among, delivery)
             until, token = held.lease.until, held.lease.token
             account.note(f"{self.region} is this run's until {until:%H:%M:%S} UTC (token {token})")
+        return self.claimed(context, token)
+
+    def claimed(self, context: Context, token: int = 0) -> dict[str, Any]:
         return {"schema": 1, "region": self.region, "token": token, "attempt": self.attempt(context)}
 
-    def begin(self, context: Context, ledger: Ledger, delivery: Delivery) -> Held:
-        """Under the lock: the push has begun."""
+    def lock(self, context: Context, account: Account, among: Among, delivery: Delivery) -> Held:
+        """The cluster, once it may be had; until then the task waits."""
+        ledger, method = self.ledger, "look_again"
+        try:
+            if self.environment == "prod":
+                take_line(self, context, ledger)  # for longer: a hold may last over the weekend
+            if hindrance := word_of(among, ledger):
+                defer_for_turn(self, account, among.turn, hindrance, method_name=method)
+            await_window(self, context, account, method_name=method)
+            return self.begin(context, account, ledger, delivery)
+        except LockedError as error:  # somebody was quicker
+            defer_for_turn(self, account, among.turn, str(error), method_name=method)
+        raise AssertionError("a deferral does not come back")
+
+    def begin(self, context: Context, account: Account, ledger: Ledger, delivery: Delivery) -> Held:
+        """Under the lock: the push has begun. What failed elsewhere meanwhile stops it: who takes regions back waits
+        for those that are locked, and for no others."""
         held = self.take(context, ledger, f"push of {delivery.version} ({delivery.commit[:10]})")
+        try:
+            among = among_others(self, context, ledger)
+            hindrance = word_of(among, ledger)
+        except RefusedError:
+            self.free(context, ledger, "another region's push has failed")
+            raise
+        if hindrance:
+            self.free(context, ledger, "it is not its turn any more")
+            defer_for_turn(self, account, among.turn, hindrance, method_name="look_again")
         about = {"version": delivery.version, "commit": delivery.commit, "subject": delivery.subject}
         held.journal.note(Kind.PUSH_STARTED, about, why=str(context["params"].get("reason") or ""))
         return held
 
-    def attempt(self, context: Context) -> int:
-        """Only a person begins a push again that has failed, and clears this task by that; a retry does not."""
-        return len(self.ledger.events(place=self.place, run=key_of_run(context), kinds={Kind.PUSH_FAILED}))
+    def free(self, context: Context, ledger: Ledger, why: str) -> None:
+        ledger.free(self.place, clock.now(), owner=self.claimant(context), who=who_of(context), why=why)
 
-    def is_at_end(self, ledger: Ledger, run: str, commit: str) -> bool:
-        end = last_end(ledger, self.place, run)
-        is_finished = end is not None and end.kind is Kind.PUSH_FINISHED
+    def attempt(self, context: Context) -> int:
+        """Only a person begins a push again that has failed or was taken back, and clears this task by that; a retry
+        does not."""
+        return self.standing(context, self.ledger).attempt
+
+    def is_at_end(self, context: Context, ledger: Ledger, commit: str) -> bool:
+        is_finished = self.standing(context, ledger).state in DONE
         return is_finished and live_commits(self.view(self.region)) == {commit}
 
-    def is_served(self, ledger: Ledger, region: str, run: str, commit: str) -> bool:
-        """Whether an earlier region needs no waiting for. RefusedError where it went wrong: this one is not begun."""
-        place = place_of(self.application, region, self.environment)
-        end = push_end(ledger, place, run, clock.now())
-        if end is not None and end.kind is Kind.PUSH_FAILED:
-            raise RefusedError(
-                f"{region} comes before {self.region} and its push failed: {end.why or 'see its tasks'}. "
-                f"{self.region} is left as it is; clear {region} first, then this."
-            )
-        serves = live_commits(self.view(region)) == {commit}
-        if end is not None and not serves:
-            raise RefusedError(
-                f"{region} comes before {self.region}, was pushed by this run, and serves something else by now: "
-                f"somebody went back. {self.region} is left as it is."
-            )
-        begun = ledger.events(place=place, run=run, kinds={Kind.PUSH_STARTED}, newest=1)
-        return serves and (end is not None or not begun)
-
-    def wait(self, account: Account, turn: Turn, hindrance: str) -> Any:
-        account.note(f"waiting: {hindrance}")
-        trigger = ClusterTurnTrigger.of(turn, clock.now() + LOOK_AGAIN)
-        return self.defer(trigger=trigger, method_name="look_again", timeout=LOOK_AGAIN + GRACE)
+    def refuse_if_somebody_went_back(self, among: Among, commit: str) -> None:
+        """Past the ledger as well: what is finished must serve."""
+        for region in among.earlier:
+            if among.standings.of(region).state in DONE and live_commits(self.view(region)) != {commit}:
+                raise RefusedError(
+                    f"{region} comes before {self.region}, was pushed by this run, and serves something else by now: "
+                    f"somebody went back. {self.region} is left as it is."
+                )
 
     def look_again(self, context: Context, event: Any = None) -> Any:
         """Where a wait comes back to: everything is looked at anew."""
@@ -114,22 +139,18 @@ class ClaimClusterOperator(ClusterOperator):
         return self.execute(context)
 
 
-class ReleaseClusterOperator(ClusterOperator):
+class ReleaseClusterOperator(LockOperator):
     """Free the cluster's lock if it is this run's. A push that has not said how it ended is noted as failed: the
-    regions after it wait for that word.
+    other regions go by that word.
 
     **Retry and clear**: what is free stays free; somebody else's lock is left alone.
     """
 
-    operator_extra_links = (PushLogLink(),)
-    ui_color = "#e6f4ea"
-    holder = Holder.PUSH
-
     def deliver(self, context: Context) -> dict[str, Any]:
         context["region"] = self.region
-        run, ledger = key_of_run(context), self.ledger
-        with self.told(context, push_file(self.app, run, self.region, self.environment)) as account:
-            if last_end(ledger, self.place, run) is None:
+        ledger = self.ledger
+        with self.told(context, self.file(context)) as account:
+            if self.standing(context, ledger).state is RegionState.UNDER_WAY:
                 self.note_failed(ledger, context)
                 account.note(f"the push of {self.region} did not come to its end")
             freed = ledger.free(

@@ -17,7 +17,7 @@ from redstart.operators.cluster import place_of, who_of
 from redstart.operators.live import live_commits
 from redstart.operators.released import contains
 from redstart.operators.source import one_line
-from redstart.operators.station import StationOperator, key_of_run
+from redstart.operators.station import DRY, StationOperator, key_of_run
 from redstart.ui.links import MergeLink
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ class MergeOperator(StationOperator):
             "schema": 1, "outcome": result.outcome, "source": result.source_commit, "merged_to": result.merged_to,
             "target": wanted.target, "tag": result.tag,
         }  # fmt: skip
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        wanted, repository = self.wanted(context), self.repository
+        with self.told(context) as account:
+            repository.fetch()
+            source = repository.head(wanted.source) if wanted.source == wanted.of else wanted.source
+            is_done = contains(repository, repository.head(wanted.target), source)
+            what = f"{wanted.of} ({source[:10]}) into {wanted.target}"
+            account.note(f"Dry run: {what} is merged already" if is_done else f"Dry run: would merge {what}")
+            if wanted.tag:
+                account.note(f"Dry run: {source[:10]} would have the tag {wanted.tag}")
+        return {**DRY, "source": source, "target": wanted.target}
 
     def report(self, context: Context, account: Account, wanted: Merge, result: MergeResult) -> None:
         """Tell Jira and the ledger of the conflict; RefusedError with the files and what to do."""

@@ -12,11 +12,11 @@ from include.ledger import LockedError, Place
 from redstart.operators import clock
 from redstart.operators.cluster import who_of
 from redstart.operators.line import line_of, take_line
-from redstart.operators.lock import GRACE, LOOK_AGAIN
 from redstart.operators.patches import word_if_patch_is_lost
 from redstart.operators.released import word_if_release_is_lost
 from redstart.operators.runs import is_by_hand
 from redstart.operators.station import LAUNCH_CANARY, StationOperator, images_of_run, key_of_run
+from redstart.operators.turn import GRACE, LOOK_AGAIN
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn, what_hinders
 from redstart.ui.links import LineLink
 

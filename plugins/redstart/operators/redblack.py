@@ -13,20 +13,25 @@ from include.ledger import Holder, LockedError
 from redstart.operators import clock
 from redstart.operators.cluster import HUNG_SECONDS, ClusterOperator, Held
 from redstart.operators.line import take_line
+from redstart.operators.peak import quiet_time
 from redstart.operators.production import refuse_if_changed
-from redstart.operators.station import LAUNCH_CANARY, image_in, key_of_run, result_of, sibling
+from redstart.operators.quiet import newest_number
+from redstart.operators.station import DRY, LAUNCH_CANARY, image_in, key_of_run, result_of, sibling
 from redstart.triggers.cluster_turn import ClusterTurnTrigger, Turn
 from redstart.triggers.moment import MomentTrigger
+from redstart.triggers.quiet_window import QuietWindowTrigger
 from redstart.ui.links import PushLogLink, push_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.redblack import Milestone, Progress, PushGoal
+    from include.redblack.steps import WaitPeak
 
 WORTH_DEFERRING = timedelta(seconds=30)
 HELD_LOOK = timedelta(minutes=10)
 USED_LOOK = timedelta(minutes=1)
+PEAK_LOOK = timedelta(hours=1)
 GRACE = timedelta(hours=1)
 
 
@@ -56,7 +61,7 @@ class PushOperator(ClusterOperator):
             if self.environment == "prod":
                 with suppress(LockedError):  # freed by hand: the region is still ours, and halfway is no place to stop
                     take_line(self, context, held.ledger)
-            goal = self.goal(context, held)
+            goal = replace(self.goal(context, held), quiet=quiet_time(self, held.ledger, key_of_run(context)))
             loop = self.drive(context, held, goal)
             done = account.follow(self.or_defer(loop, held, goal), limit_seconds=limit)
         return {"schema": 1, "region": self.region, "group": done.group, "summary": done.summary}
@@ -77,31 +82,45 @@ class PushOperator(ClusterOperator):
         return drive_push(held.fleet, goal, clock.now, held.journal, watch=watch, until=until)
 
     def or_defer(self, loop: Iterator[Progress], held: Held, goal: PushGoal) -> Iterator[Progress]:
-        """The loop; where it says that nothing will happen for long, the task is deferred. In a hold it looks often
-        where users are on the new group already: that may fail."""
+        """The loop; where it says that nothing will happen for long, the task is deferred. In a hold, or a peak, it
+        looks often where users are on the new group already: that may fail."""
         from include.redblack.roles import red_group
-        from include.redblack.steps import WaitHeld
+        from include.redblack.steps import WaitHeld, WaitPeak
 
         for progress in loop:
             yield progress
+            red = red_group(progress.view, goal.run, goal.attempt) if progress.view is not None else None
+            is_used = red is not None and red.has_traffic
             if isinstance(progress.step, WaitHeld):
-                red = red_group(progress.view, goal.run, goal.attempt) if progress.view is not None else None
-                is_used = red is not None and red.has_traffic
                 self.wait(held, clock.now() + (USED_LOOK if is_used else HELD_LOOK), is_held=not is_used)
+            elif isinstance(progress.step, WaitPeak):
+                self.wait_for_quiet(held, progress.step, is_used=is_used)
             elif progress.until is not None and progress.until > clock.now() + WORTH_DEFERRING:
                 self.wait(held, progress.until)
 
     def wait(self, held: Held, until: datetime, *, is_held: bool = False) -> None:
-        """Defer until a moment, or for a hold at most until then, and keep the lease beyond it."""
+        """Defer until a moment, or for a hold at most until then."""
         place = held.lease.place
-        left = until - clock.now()
-        held.ledger.renew(held.lease, clock.now(), left.total_seconds() + self.site.push.lease_seconds)
         turn = Turn(place.app, place.stack, place.region, held.lease.owner)
         trigger = (
             ClusterTurnTrigger.of(turn, until)
             if is_held
             else MomentTrigger(end_epoch=until.timestamp(), subject=str(place))
         )
+        self.sleep(held, until, trigger)
+
+    def wait_for_quiet(self, held: Held, step: WaitPeak, *, is_used: bool) -> None:
+        """Defer until the peak is over, or a person lets the push go on."""
+        latest = clock.now() + (USED_LOOK if is_used else PEAK_LOOK)
+        until = min(step.again or latest, latest)
+        place, owner = held.lease.place, held.lease.owner
+        seen = newest_number(held.ledger, place.app, owner)
+        self.sleep(held, until, QuietWindowTrigger.of(place, owner, until, step.sentence, seen))
+
+    def sleep(self, held: Held, until: datetime, trigger: Any) -> None:
+        """Defer to a trigger that fires at `until` at the latest, and keep the lease beyond it."""
+        left = until - clock.now()
+        held.ledger.renew(held.lease, clock.now(), left.total_seconds() + self.site.push.lease_seconds)
         self.defer(trigger=trigger, method_name="go_on", timeout=left + GRACE)
 
     def go_on(self, context: Context, event: Any = None) -> Any:
@@ -127,12 +146,36 @@ class PushRedBlackOperator(PushOperator):
 
     A push that fails is rolled back before this task fails. One that comes to no end in the settings' time is left
     as it is, and the error says what it waits for; roll_back then takes it back. While somebody holds the region it
-    stands still. A region that serves neither what it served when the baseline was chosen nor the new version is
-    refused: the verdict does not hold for it.
+    stands still. Where it would run into its market's peak, it is finished, held beside the old group or taken back,
+    as `at_peak` of the settings says. A region that serves neither what it served when the baseline was chosen nor the
+    new version is refused: the verdict does not hold for it.
 
     **Retry and clear**: nothing is remembered but what the groups themselves say: a push that was interrupted
     anywhere goes on there, or goes on rolling back. A region that already serves the commit has nothing to do.
     """
+
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """The plan of the whole push, to its end, and of the way back: by the engine itself."""
+        from include.redblack.plan_words import lines_of, summary_of
+        from redstart.operators.plan import plan_of_run
+
+        context["region"], delivery = self.region, self.selected(context)
+        with self.told(context, self.file(context)) as account:
+            if self.region not in self.regions(delivery):
+                account.note(f"Dry run: {self.region} is not among the regions of this run")
+                return {**DRY, "region": self.region, "summary": "not among the regions of this run", "end": "none"}
+            plan = plan_of_run(self, context, self.region)
+            account.note(f"Dry run: the plan of {delivery.version} in {self.region}; nothing is changed")
+            for line in lines_of(plan):
+                account.note(line)
+        return {
+            **DRY,
+            "region": self.region,
+            "summary": summary_of(plan),
+            "calls": len(plan.push.calls),
+            "seconds": plan.push.seconds,
+            "end": str(plan.push.outcome),
+        }
 
     def drive(self, context: Context, held: Held, goal: PushGoal) -> Iterator[Progress]:
         from include.redblack import Milestone

@@ -16,6 +16,8 @@ RUN_TASKS = ["finish", "free_locks"]
 OVER = ("success", "failed")
 UNKNOWN = "Airflow knows of no such run"
 BY_HAND = "manual"
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States of a task that Airflow does nothing with any more."""
 
 
 def is_by_hand(context: Context) -> bool:
@@ -40,3 +42,18 @@ def runs_over(ti: Any, app: App, keys: Collection[str]) -> dict[str, str]:
                 # Airflow answers with an enumeration's member, whose text is its name.
                 states[key].add(str(getattr(state, "value", state)))
     return {key: ", ".join(sorted(found)) or UNKNOWN for key, found in states.items() if found <= set(OVER)}
+
+
+def states_in_run(context: Context, task_ids: Collection[str]) -> dict[tuple[str, int], str]:
+    """Of this run's tasks, by Airflow's own word: (task id, map index) -> state; "" where it waits to be scheduled, as
+    one that was cleared does. Those that are not mapped are not there."""
+    run_id = str(context["run_id"])
+    answer = context["ti"].get_task_states(
+        dag_id=str(context["dag_run"].dag_id), task_ids=sorted(task_ids), run_ids=[run_id]
+    )
+    found = {}
+    for key, state in (answer.get(run_id) or {}).items():
+        task_id, _, index = key.rpartition("_")
+        if task_id in task_ids and index.isdecimal():
+            found[task_id, int(index)] = str(getattr(state, "value", state) or "")
+    return found

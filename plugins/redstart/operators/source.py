@@ -92,6 +92,24 @@ class SelectCommitOperator(StationOperator):
             account.note(f"version {info.version}, to {', '.join(where)}")
             return delivery.to_xcom()
 
+    def rehearse(self, context: Context) -> dict[str, Any]:
+        """The same choice, which nobody keeps; where the run would end, it is told, and the plan goes on."""
+        repository = self.repository
+        with self.told(context) as account:
+            repository.fetch()
+            accounts = CommitAccounts(self.ledger, self.application, self.flow, self.followed.branch)
+            choice = choose_commit(accounts.selections(), self.wish(context, repository))
+            info = repository.commit_info(choice.commit)
+            account.note(f"Dry run: would take {info.commit} by {one_line(info.author)}: {one_line(info.subject)}")
+            delivery = self.delivery(context, info)
+            try:
+                word = self.word_if_nothing_to_do(context, repository, choice, info, account)
+                word = word or self.word_if_release_is_lost(context, account, delivery)
+            except RefusedError as error:
+                word = str(error)
+            account.note(f"the run would end here: {word}" if word else f"version {info.version}")
+        return {**delivery.to_xcom(), "dry_run": True}
+
     def choose(self, context: Context, repository: GitRepository, account: Account) -> Choice:
         """What the rules say, and the ledger keeps. Who is overtaken by another run's selection looks again."""
         accounts = CommitAccounts(self.ledger, self.application, self.flow, self.followed.branch)
@@ -191,7 +209,7 @@ class SelectCommitOperator(StationOperator):
         )
 
     def regions(self, context: Context) -> tuple[str, ...]:
-        """Of production, in the order of the push; none where the flow only verifies."""
+        """Of production, as they are listed; none where the flow only verifies."""
         if isinstance(self.followed, VerifyFlow):
             return ()
         return order_regions(self.application.prod, context["params"].get("regions"))

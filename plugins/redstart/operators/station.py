@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,9 @@ BUILD_ARTIFACT = "build.build_artifact"
 CHOOSE_BASELINE = "canary.choose_baseline"
 LAUNCH_CANARY = "canary.launch_canary"
 
+DRY: Mapping[str, Any] = {"schema": 1, "dry_run": True}
+"""The result of a task that has only said what it would do."""
+
 
 class StationOperator(BaseOperator):
     """A task of the delivery of `app`, in one of its environments where it is about one; subclasses write `deliver`.
@@ -42,6 +47,8 @@ class StationOperator(BaseOperator):
     Every station may be cleared or retried at any time: it looks at the world and goes on from there; its
     `doc_md` says how. Results of other tasks are pulled by task id rather than wired as arguments: an argument
     would draw an edge from select_commit to every task, and nobody could read the graph.
+
+    In a dry run `rehearse` is called instead: it says what would be done, and changes nothing but the task's account.
     """
 
     ui_color = "#eef3f8"
@@ -53,11 +60,17 @@ class StationOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         with translated():
-            return self.deliver(context)
+            return self.rehearse(context) if is_dry(context) else self.deliver(context)
 
     def deliver(self, context: Context) -> Any:
         """The work. RedstartErrors are translated by the caller."""
         raise NotImplementedError
+
+    def rehearse(self, context: Context) -> Any:
+        """What `deliver` would do, in words. It may read; what it returns says that it is of a dry run."""
+        with self.told(context) as account:
+            account.note(f"Dry run: would {purpose_of(type(self))}")
+        return dict(DRY)
 
     @contextmanager
     def told(self, context: Context, file: str | None = None) -> Iterator[Account]:
@@ -129,6 +142,18 @@ class StationOperator(BaseOperator):
     @property
     def repository(self) -> GitRepository:
         return GitRepositoryHook().repository(self.application.source.repository)
+
+
+def is_dry(context: Context) -> bool:
+    """Whether the run's form asks only for what would be done. A form does not change: nor does a cleared task's."""
+    return bool((context.get("params") or {}).get("dry_run"))
+
+
+def purpose_of(task: type) -> str:
+    """The first sentence of a task's documentation, to follow "would"."""
+    words = " ".join((inspect.getdoc(task) or task.__name__).partition("\n\n")[0].split())
+    first = re.split(r"(?<=[a-z\d])[.;:](?=\s|$)", words, maxsplit=1)[0]
+    return f"{first[:1].lower()}{first[1:]}"
 
 
 def selected(context: Context) -> Delivery:

@@ -19,7 +19,7 @@ from redstart.operators.judgement import SOAK_END, SOAK_START, CanaryJudge
 from redstart.operators.outcome import translated, with_defaults
 from redstart.operators.runs import is_by_hand
 from redstart.operators.source import newer_head
-from redstart.operators.station import LAUNCH_CANARY, key_of_run, result_of, selected
+from redstart.operators.station import DRY, LAUNCH_CANARY, is_dry, key_of_run, purpose_of, result_of, selected
 from redstart.sensors.soak import Soak
 from redstart.sensors.soak_metrics import SoakMetrics
 from redstart.triggers.canary_soak import CanarySoakTrigger
@@ -59,6 +59,9 @@ class CanaryAnalysisSensor(BaseSensorOperator):
         self.flow = flow
 
     def execute(self, context: Context) -> Any:
+        if is_dry(context):
+            self.log.info("Dry run: would %s", purpose_of(type(self)))
+            return dict(DRY)
         return self.analyze(context)
 
     def analyze(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:

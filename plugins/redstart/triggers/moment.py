@@ -48,12 +48,13 @@ class MomentTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(FIRST_EVENT_SECONDS)
         while (left := self.end_epoch - time.time()) > 0:
-            self.log.info("%s: %s in %s", self.subject, self.what, _clock(left))
+            self.log.info("%s: %s in %s", self.subject, self.what, clock_words(left))
             await asyncio.sleep(min(left, self.say_every_seconds))
         yield TriggerEvent({"schema": self.schema, "end_epoch": self.end_epoch})
 
 
-def _clock(seconds: float) -> str:
+def clock_words(seconds: float) -> str:
+    """`1:02:03`: hours, minutes and seconds."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

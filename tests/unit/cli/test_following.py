@@ -23,8 +23,8 @@ class Api:
     def run(self, dag_id: str, run_id: str) -> RunState:
         return {"first": FIRST, "second": SECOND}[run_id]
 
-    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        return self.results.get((run_id, task_id))
+    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, key: str = "") -> Any:
+        return self.results.get((run_id, f"{task_id}/{map_index}/{key}" if key else task_id))
 
 
 def runs_of(results: dict[tuple[str, str], Any]) -> Runs:
@@ -47,3 +47,23 @@ def test_notes_say_the_score_and_how_many_tests_passed() -> None:
     tasks = [TaskState("canary.analyze_canary", -1, "", "success"), TaskState("staging.run_tests", -1, "", "success")]
     notes = runs_of(found).notes("x", FIRST, tasks)
     assert notes == {"canary.analyze_canary": "score 98.0, 1102 metrics", "staging.run_tests": "15 tests passed"}
+
+
+def test_what_regions_wait_for_is_asked_while_they_wait_and_their_order_when_it_is_known() -> None:
+    opens = "2026-11-23T18:57:10+00:00"
+    found = {
+        ("first", "push.await_quiet_window/1/wait"): {"schema": 1, "why": "at its peak", "opens": opens},
+        ("first", "push.await_quiet_window/0/wait"): {"schema": 1, "why": "long ago", "opens": opens},
+        ("first", "order_regions"): {"schema": 2, "waves": [["us-west-2"], ["us-east-1"]]},
+    }
+    runs = Runs(Api(found), ("us-east-1", "us-west-2"))  # type: ignore[arg-type]
+    tasks = [
+        TaskState("push.await_quiet_window", 0, "us-east-1", "success"),
+        TaskState("push.await_quiet_window", 1, "us-west-2", "deferred"),
+        TaskState("order_regions", -1, "", "success"),
+    ]
+    assert {index: wait.why for index, wait in runs.waits("x", FIRST, tasks).items()} == {1: "at its peak"}
+    told = runs.story("x", FIRST, "", tasks)
+    assert [stage.title for stage in told.stages][1:] == ["red/black push us-west-2", "red/black push us-east-1"]
+    assert told.stages[1].why == "at its peak"
+    assert runs.order("x", FIRST, [TaskState("order_regions", -1, "", "running")]) == []

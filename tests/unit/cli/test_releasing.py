@@ -52,9 +52,11 @@ def test_command_starts_the_run_and_says_where_it_is(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("REDSTART_HOME", str(tmp_path))
     monkeypatch.setattr(releasing, "AirflowApi", api_of)
     words = ["release", "api", "--reason", "the weekly push", "--candidate", "0123456789", "--region", "eu-west-1"]
+    words += ["--on-failure", "roll_back", "--dry-run"]
     done = CliRunner().invoke(app, [*words, "--user", "ann", "--password", "x", "--url", "http://airflow"])
     assert done.exit_code == 0, done.output
     assert "Started manual__1: http://airflow/dags/api_release_push/runs/manual__1" in done.output
     ((path, form),) = asked
     assert path == "/api/v2/dags/api_release_push/dagRuns"
     assert (form["candidate"], form["regions"], form["reason"]) == ("0123456789", ["eu-west-1"], "the weekly push")
+    assert (form["on_failure"], form["dry_run"]) == ("roll_back", True)

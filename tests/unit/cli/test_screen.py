@@ -62,6 +62,20 @@ def test_without_a_terminal_each_change_is_a_line_that_names_its_flow() -> None:
     assert capture.get().splitlines() == ["✓ api_prod: gate: done (1:00)", "✓ api_release: gate: done (1:01)"]
 
 
+def test_a_wait_with_a_reason_is_one_line_however_long_it_lasts() -> None:
+    console = Console(width=150, color_system=None, force_terminal=False)
+    with console.capture() as capture, Screen(console) as screen:
+        for left in ("0:57", "0:56", "0:01"):
+            note = f"the market is at its peak until 18:57:10 UTC ({left} left)"
+            screen.show([run(Stage("push us-west-2", "waiting", None, note, "the market is at its peak"))], None)
+        screen.show([run(Stage("push us-west-2", "waiting", None, "waits for its turn"))], None)
+        screen.show([run(Stage("push us-west-2", "done", 63.0))], None)
+    assert capture.get().splitlines() == [
+        "· api_prod: push us-west-2: waiting - the market is at its peak until 18:57:10 UTC (0:57 left)",
+        "✓ api_prod: push us-west-2: done (1:03)",
+    ]
+
+
 @pytest.mark.parametrize("width", [100, 140])
 def test_what_runs_where_is_said_in_full(width: int) -> None:
     row = drawn(fleet_table([ROW], width), width)[2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from redstart.cli.airflow_api import TaskState
-from redstart.cli.story import RunStory, Stage, clock, last_word, note_of_tests, score_note, soak_note, stages
+from redstart.cli.regions import Regions, Wait
+from redstart.cli.story import RunStory, Stage, last_word, note_of_tests, score_note, soak_note, stages
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -38,6 +39,74 @@ def test_stages_follow_the_flow_and_name_regions() -> None:
         ("red/black push eu-west-1", "waiting", "waits for its turn"),
     ]
     assert [stage.seconds for stage in seen[2:]] == [9, None]
+
+
+NAMES = ("us-east-1", "us-west-2", "eu-west-1")
+WAVES = ("us-west-2", "eu-west-1", "us-east-1")
+PEAK = Wait("the market is at its peak (usually 64 % of the day's highest)", NOW + timedelta(seconds=57))
+
+
+def test_regions_are_told_in_the_order_of_their_waves_by_name_before_they_begin() -> None:
+    tasks = [task("push.await_quiet_window", "none", index=index, label=str(index)) for index in range(3)]
+    seen = stages(tasks, {}, NOW, Regions(NAMES, WAVES))
+    assert [stage.title for stage in seen] == [f"red/black push {region}" for region in WAVES]
+    listed = stages(tasks, {}, NOW, Regions(NAMES))
+    assert [stage.title for stage in listed] == [f"red/black push {region}" for region in NAMES]
+
+
+def test_a_region_at_its_peak_says_what_it_waits_for_and_how_long() -> None:
+    tasks = [
+        task("push.await_quiet_window", "deferred", index=1, label="us-west-2", ago=9),
+        task("push.await_quiet_window", "deferred", index=2, label="eu-west-1", ago=9),
+        task("push.push_red_black", "none", index=1),
+    ]
+    west, europe = stages(tasks, {}, NOW, Regions(NAMES, WAVES, {1: PEAK}))
+    assert (west.title, west.state, west.seconds) == ("red/black push us-west-2", "waiting", None)
+    assert west.note == "the market is at its peak until 12:00:57 UTC (0:57 left)"
+    assert west.why == PEAK.why
+    assert (europe.state, europe.note, europe.why) == ("waiting", "waits for its turn", "")
+
+
+def test_what_was_waited_for_is_no_longer_told_when_the_push_is_under_way() -> None:
+    tasks = [
+        task("push.await_quiet_window", "success", index=1, label="us-west-2", ago=90),
+        task("push.claim_cluster", "success", index=1, label="us-west-2", ago=9),
+        task("push.push_red_black", "running", index=1, label="us-west-2", ago=5),
+    ]
+    (west,) = stages(tasks, {}, NOW, Regions(NAMES, WAVES, {1: PEAK}))
+    assert (west.state, west.note, west.why) == ("running", "new group up, traffic over", "")
+
+
+def test_regions_of_one_wave_are_told_side_by_side() -> None:
+    tasks = [task("push.push_red_black", "running", index=index, label=NAMES[index], ago=5) for index in (0, 1, 2)]
+    seen = stages(tasks, {}, NOW, Regions(NAMES, WAVES))
+    assert [(stage.title[-9:], stage.state) for stage in seen] == [(region, "running") for region in WAVES]
+
+
+def test_a_halt_takes_the_last_region_back_first_and_is_told_only_when_it_happens() -> None:
+    pushed = [task("push.watch_red", "success", index=index, label=NAMES[index]) for index in (1, 2)]
+    halted = [
+        task("push.await_quiet_window", "failed", index=0, label=NAMES[0]),
+        task("push.push_red_black", "upstream_failed", index=0),
+    ]
+    for quiet in ("none", "skipped", "scheduled"):
+        idle = [task("halt.take_back", quiet, index=index) for index in range(3)]
+        assert len(stages([*pushed, *halted, *idle], {}, NOW, Regions(NAMES, WAVES))) == 3
+    back = [
+        task("halt.take_back", "running", index=2, ago=4),
+        task("halt.take_back", "deferred", index=1, ago=4),
+        task("halt.take_back", "skipped", index=0),
+        task("finish", "upstream_failed"),
+    ]
+    seen = stages([*pushed, *halted, *back], {}, NOW, Regions(NAMES, WAVES))
+    assert [(stage.title, stage.state, stage.note) for stage in seen] == [
+        ("red/black push us-west-2", "done", ""),
+        ("red/black push eu-west-1", "done", ""),
+        ("red/black push us-east-1", "failed", "not begun"),
+        ("take back eu-west-1", "running", ""),
+        ("take back us-west-2", "waiting", ""),
+        ("say what runs where", "not reached", ""),
+    ]
 
 
 def test_environments_are_told_side_by_side_each_with_its_tests() -> None:
@@ -137,10 +206,6 @@ def test_soak_note_counts_down_to_the_absolute_end() -> None:
 def test_score_note_shows_metrics_judged() -> None:
     assert score_note({"score": 98.25, "judged": 1102}) == "score 98.2, 1102 metrics"
     assert score_note(None) == ""
-
-
-def test_clock_reads_as_people_write_it() -> None:
-    assert [clock(s) for s in (0, 61, 3600 * 8 + 5)] == ["0:00", "1:01", "8:00:05"]
 
 
 def test_the_last_word_of_a_log_is_the_tasks_own() -> None:

@@ -1,0 +1,55 @@
+"""The peak that a push under way has to reckon with, and the wait for its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.ledger import Kind, Ledger, Place
+from include.ledger.overrides import newest_override
+from redstart.operators import clock
+from redstart.operators.cluster import ClusterOperator
+from redstart.operators.outlook import OutlookReader
+
+if TYPE_CHECKING:
+    from include.peaks import Outlook
+    from include.redblack import QuietTime
+
+OVERRIDES_REMEMBERED = 50
+
+
+def quiet_time(operator: ClusterOperator, ledger: Ledger, run: str) -> QuietTime | None:
+    """Until when the market of the operator's region is quiet, and from when on again. None where no peak matters to
+    the push: it is finished whatever comes, or a person has let it begin."""
+    from include.peaks import answer_at
+    from include.redblack import AtPeak, QuietTime
+
+    windows = operator.site.windows
+    if windows is None or windows.at_peak == AtPeak.FINISH or is_let(ledger, operator.place, run):
+        return None
+    found = OutlookReader(operator.application, operator.environment, ledger, clock.now).read(operator.region)
+    if found is None:
+        return None
+    now = clock.now()
+    until, again = quiet_until(found.outlook, now)
+    return QuietTime(until, again, AtPeak(windows.at_peak), answer_at(found.outlook, found.rules, now).is_open)
+
+
+def is_let(ledger: Ledger, place: Place, run: str) -> bool:
+    """Whether a person has overridden the windows for this push: now, or when it began. What was begun so is not
+    stopped by the end of the override's time."""
+    told = ledger.events(place=place, kinds={Kind.WINDOW_OVERRIDDEN}, newest=OVERRIDES_REMEMBERED)
+    begun = ledger.events(place=place, run=run, kinds={Kind.PUSH_STARTED}, newest=1)
+    for moment in [clock.now(), *(one.event.at for one in begun)]:
+        override = newest_override([one for one in told if one.event.at <= moment], place)
+        if override is not None and override.is_in_force(moment):
+            return True
+    return False
+
+
+def quiet_until(outlook: Outlook, now: datetime) -> tuple[datetime, datetime | None]:
+    """The end of the window under way (now, where there is none), and the beginning of the next."""
+    current = next((one for one in outlook.windows if one.start <= now < one.end), None)
+    following = next((one for one in outlook.windows if one.start > now), None)
+    again = None if following is None else following.start
+    return (now if current is None else current.end), again
