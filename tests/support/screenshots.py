@@ -14,7 +14,7 @@ from redstart.cli.airflow_api import AirflowApi
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-DAG_ID, RELEASE_ID, PUSH_ID = "api_prod", "api_release", "api_release_push"
+DAG_ID, RELEASE_ID, PUSH_ID, OVERRIDE_ID = "api_prod", "api_release", "api_release_push", "api_override"
 IMAGES = PROJECT / "docs" / "images"
 
 
@@ -108,6 +108,7 @@ def main() -> int:
             open_run(page, f"{settings.airflow_url}/dags/{RELEASE_ID}/runs/{made[0]}")
             snap_graph(page, "release.png")
         show_form(page, f"{settings.airflow_url}/dags/{PUSH_ID}", "release-form.png")
+        show_form(page, f"{settings.airflow_url}/dags/{OVERRIDE_ID}", "override-form.png")
         if isinstance(verdict, dict):
             link = verdict["report"]
             shoot(page, link if link.startswith("http") else f"{settings.airflow_url}{link}", "report.png")

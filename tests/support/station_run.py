@@ -135,7 +135,10 @@ class Run:
         return self.do("canary.stop_canary", StopCanaryOperator)
 
     def gate(self) -> Any:
-        return self.do("gate_score", GateScoreOperator)
+        """The gate, and after a go the order of the regions."""
+        found = self.do("gate_score", GateScoreOperator)
+        self.order()
+        return found
 
     def deferral(self) -> TaskDeferred:
         """What the soak waits for now."""
