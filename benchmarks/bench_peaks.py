@@ -32,9 +32,13 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--worst", type=int, default=0, help="also print the markets that fit worst")
     asked = parser.parse_args()
-    worlds = [market(seed) for seed in range(asked.first_seed, asked.first_seed + asked.markets)]
-    for title, look in (("learned", learned), ("plain mean per hour of the week", plain)):
-        table(title, worlds, look, asked.worst if look is learned else 0)
+    tables = (Table("learned", learned), Table("plain mean per hour of the week", plain))
+    for seed in range(asked.first_seed, asked.first_seed + asked.markets):
+        world = market(seed)
+        for one in tables:
+            one.look_at(world)
+    for one in tables:
+        one.show(asked.worst if one.look is learned else 0)
 
 
 def learned(world: Market) -> Outlook:
@@ -54,27 +58,38 @@ def plain(world: Market) -> Outlook:
     return quiet_windows(curve, world.calendar, world.rules, world.now, HORIZON_DAYS)
 
 
-def table(title: str, worlds: list[Market], look: Callable[[Market], Outlook], worst: int) -> None:
-    looked: list[tuple[Market, Score]] = []
-    flat, seconds = [0, 0, 0], []
-    for world in worlds:
-        begin = time.perf_counter()
-        outlook = look(world)
-        seconds.append(time.perf_counter() - begin)
-        is_flat = not true_windows(world, LOOKED_AT_DAYS)
-        stands_in = outlook.source is Source.CONFIGURED
-        flat[0] += is_flat and stands_in
-        flat[1] += is_flat and not stands_in
-        flat[2] += stands_in and not is_flat
+class Table:
+    """What one way of learning makes of all markets. A market in which it sees no window is one of no edges found."""
+
+    def __init__(self, title: str, look: Callable[[Market], Outlook]) -> None:
+        self.title, self.look = title, look
+        self.scores: list[tuple[str, float, Score]] = []
+        self.seconds: list[float] = []
+        self.flat = [0, 0, 0]
+
+    def look_at(self, world: Market) -> None:
+        begin = time.process_time()
+        outlook = self.look(world)
+        self.seconds.append(time.process_time() - begin)
+        is_flat, stands_in = not true_windows(world, LOOKED_AT_DAYS), outlook.source is Source.CONFIGURED
+        for place, holds in enumerate((is_flat and stands_in, is_flat and not stands_in, stands_in and not is_flat)):
+            self.flat[place] += holds
         if not is_flat or not stands_in:
-            looked.append((world, score_of(world, () if stands_in else outlook.windows)))
-    _print(title, [score for _, score in looked], flat, seconds)
-    for share in sorted({world.rules.below_share for world in worlds}):
-        scores = [score for world, score in looked if world.rules.below_share == share]
-        print(f"    below {100 * share:.0f} %: {_fitting(scores)}")
-    for world, score in sorted(looked, key=lambda one: -_late(one[1]))[:worst]:
-        about = f"{world.calendar.time_zone}, peak {world.size:.1f}/s, below {world.rules.below_share}"
-        print(f"   seed {world.seed}: {_late(score)} of {len(score.edges)} edges, {about}")
+            about = f"{world.seed}, {world.calendar.time_zone}, {world.size:.1f}/s, {world.counts.period_seconds} s"
+            score = score_of(world, () if stands_in else outlook.windows)
+            self.scores.append((about, world.rules.below_share, score))
+
+    def show(self, worst: int) -> None:
+        _print(self.title, [score for _, _, score in self.scores], self.flat, self.seconds)
+        for share in sorted({share for _, share, _ in self.scores}):
+            print(
+                f"    below {100 * share:.0f} %: {_fitting([score for _, one, score in self.scores if one == share])}"
+            )
+        for about, share, score in sorted(self.scores, key=lambda one: -_late(one[2]))[:worst]:
+            print(f"   seed {about}, below {share}: {_late(score)} of {len(score.edges)} edges")
+        for about, share, score in self.scores if worst else ():
+            if score.busy_seconds:
+                print(f"   seed {about}, below {share}: {score.busy_seconds / 60:.0f} min in the top third")
 
 
 def _print(title: str, scores: list[Score], flat: list[int], seconds: list[float]) -> None:

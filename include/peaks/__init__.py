@@ -3,7 +3,7 @@
 from include.peaks.curve import expected_level, expected_spread, learn_curve
 from include.peaks.now import answer_at, word_if_busy
 from include.peaks.stretches import threshold_at
-from include.peaks.values import Answer, Calendar, Counts, Curve, Freeze, Outlook, Rules, Source, Window
+from include.peaks.values import Answer, Calendar, Counts, Curve, Freeze, Outlook, Rules, Source, Window, can_be_counts
 from include.peaks.windows import quiet_windows
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Source",
     "Window",
     "answer_at",
+    "can_be_counts",
     "expected_level",
     "expected_spread",
     "learn_curve",

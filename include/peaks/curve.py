@@ -20,6 +20,7 @@ from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, SLOTS_PER_WEEK, 
 from include.peaks.weeks import Floats, week_rows
 
 MEDIAN_ERROR = 1.2533  # standard error of a median, in those of a mean: sqrt(pi / 2)
+WEEK_SECONDS = 7 * 86_400
 NIGHT_SLOTS = SLOTS_PER_DAY // 4  # a day's night goes on until 6 o'clock
 
 
@@ -46,22 +47,33 @@ def learn_curve(counts: Counts, calendar: Calendar, now: datetime) -> Curve | No
 
 
 def _smooth_level(raw: Floats, spread: Floats, known: Floats) -> tuple[Floats, Floats]:
-    """A slot of which nothing is known counts as a quarter of a week."""
+    """A slot of which nothing is known counts as a quarter of a week. A silent one is no surer than the others: as it
+    spreads by nothing, a night without a request would pull the morning after it down."""
+    spread = np.where(raw > 0, spread, float(spread.max()))
     variances = (MEDIAN_ERROR * spread) ** 2 / np.where(known > 0, known, 0.25)
     level, error = smoothed(raw, np.maximum(variances, 1e-6 * max(float(variances.max()), 1e-12)))
     return np.maximum(level, 0.0), error
 
 
 def expected_level(curve: Curve, calendar: Calendar, moment: datetime) -> float:
-    """Requests per second that are usual at a moment; on a holiday, the more of both weekdays' levels."""
-    slots = local_slots(calendar.time_zone, np.asarray([int(moment.timestamp())], dtype=np.int64))
-    return float(curve.level[columns_at(curve.level, calendar, slots)][0])
+    """Requests per second that are usual at a moment, growth and all; on a holiday, the more of both weekdays'."""
+    return _at(curve, curve.level, calendar, moment)
 
 
 def expected_spread(curve: Curve, calendar: Calendar, moment: datetime) -> float:
     """Robust standard deviation of the level at a moment (requests per second)."""
-    slots = local_slots(calendar.time_zone, np.asarray([int(moment.timestamp())], dtype=np.int64))
-    return float(curve.spread[columns_at(curve.level, calendar, slots)][0])
+    return _at(curve, curve.spread, calendar, moment)
+
+
+def _at(curve: Curve, values: Floats, calendar: Calendar, moment: datetime) -> float:
+    moments = np.asarray([int(moment.timestamp())], dtype=np.int64)
+    slots = local_slots(calendar.time_zone, moments)
+    return float((values[columns_at(curve.level, calendar, slots)] * grown(curve, moments))[0])
+
+
+def grown(curve: Curve, moments: Ints) -> Floats:
+    """How many times the curve's level the market has at `moments` (UTC seconds)."""
+    return np.asarray(np.exp(curve.growth * (moments - curve.until.timestamp()) / WEEK_SECONDS))
 
 
 def columns_at(level: Floats, calendar: Calendar, slots: Ints) -> Ints:

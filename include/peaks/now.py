@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from include.peaks.clock import spoken_length, spoken_moment
-from include.peaks.curve import expected_level
+from include.peaks.curve import expected_level, expected_spread
 from include.peaks.stretches import BUSY_SHARE, peak_at
-from include.peaks.values import Answer, Counts, Freeze, Outlook, Rules, Source, Window
+from include.peaks.values import Answer, Counts, Curve, Freeze, Outlook, Rules, Source, Window, can_be_counts
 
 LATE_START = timedelta(minutes=5)
 LATE_SHARE = 0.25
 RECENT_SECONDS = 900
 SURGE = 2.0
 NOISE_SPREADS = 3.0
+ABOVE_PEAK = 1.25
 
 
 def answer_at(outlook: Outlook, rules: Rules, now: datetime) -> Answer:
@@ -47,25 +48,32 @@ def word_if_busy(outlook: Outlook, rules: Rules, recent: Counts, now: datetime) 
     """Why the traffic of the last quarter of an hour is not that of a quiet window; "" where it is, or where nothing
     is known of it.
 
-    Busy is more than `below_share` of the day's peak (with windows of the settings' hours: more than that peak), or
-    more than twice what is usual now and more than half of that limit. What chance alone adds to the count
-    (3 standard deviations) is not held against it. Without a curve there is nothing to compare with.
+    Busy is more than `below_share` of the day's peak (with windows of the settings' hours: a quarter more than that
+    peak, and 3 spreads of what is usual now), or more than twice what is usual now and more than half of that share.
+    What chance alone adds to the count (3 standard deviations) is not held against it. Without a curve there is nothing
+    to compare with.
     """
     rate, allowance = _recent_rate(recent, now)
     if outlook.curve is None or rate is None:
         return ""
+    peak = peak_at(outlook.curve, outlook.calendar, now)
     share = min(rules.below_share, BUSY_SHARE) if outlook.source is Source.LEARNED else 1.0
-    limit = share * peak_at(outlook.curve, outlook.calendar, now)
+    limit = share * peak if share < 1 else _above(peak, outlook.curve, outlook, now)
     usual = expected_level(outlook.curve, outlook.calendar, now)
     said = f"{_rate(rate)} requests/s in the last 15 min"
     if not limit:
         return ""
     if rate - allowance > limit:
-        of_peak = f"{100 * share:.0f} % of the day's peak" if share < 1 else "the day's peak"
+        of_peak = f"{100 * share:.0f} % of the day's peak" if share < 1 else f"the day's peak is {_rate(peak)}"
         return f"{said}, more than {_rate(limit)} ({of_peak}); usual now: {_rate(usual)}"
-    if rate - allowance > max(SURGE * usual, limit / 2):
+    if rate - allowance > max(SURGE * usual, share * peak / 2):
         return f"{said}, far more than is usual now ({_rate(usual)})"
     return ""
+
+
+def _above(peak: float, curve: Curve, outlook: Outlook, now: datetime) -> float:
+    """What a market that is as usual does not come to, be it at its peak all day long."""
+    return max(ABOVE_PEAK * peak, peak + NOISE_SPREADS * expected_spread(curve, outlook.calendar, now))
 
 
 def _reason(outlook: Outlook, rules: Rules, now: datetime) -> str:
@@ -110,7 +118,7 @@ def _recent_rate(recent: Counts, now: datetime) -> tuple[float | None, float]:
     longer), and what chance may have added to it."""
     ends = recent.starts + recent.period_seconds
     reach = max(RECENT_SECONDS, recent.period_seconds)
-    chosen = (ends <= now.timestamp()) & (ends > now.timestamp() - reach) & np.isfinite(recent.counts)
+    chosen = (ends <= now.timestamp()) & (ends > now.timestamp() - reach) & can_be_counts(recent.counts)
     if not chosen.any():
         return None, 0.0
     seconds = float(np.count_nonzero(chosen)) * recent.period_seconds

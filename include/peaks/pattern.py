@@ -46,18 +46,26 @@ def week_like_others(pattern: Floats) -> Floats:
     days = pattern.reshape(7, SLOTS_PER_DAY)
     known = np.isfinite(days).sum(axis=1, keepdims=True)
     full = np.where(known >= min(LEAST_OF_WEEK, int(known.max())), days, np.nan)
-    levels = median_down(full.T)[:, None]
+    levels = _usual_of_day(full)[:, None]
     shape = _filled(median_down(np.divide(full, levels, out=np.full_like(days, np.nan), where=levels > 0)))
     levels = median_down(np.divide(days, shape, out=np.full_like(days, np.nan), where=shape > 0).T)
     levels = np.where(np.isfinite(levels), levels, _median(levels))
     return np.nan_to_num(np.outer(levels, shape).ravel())
 
 
+def _usual_of_day(days: Floats) -> Floats:
+    """The median of each day; of one that is silent for most of it, that of its other hours."""
+    usual = median_down(days.T)
+    heard = median_down(np.where(days > 0, days, np.nan).T)
+    return np.where(usual > 0, usual, heard)
+
+
 def without_outliers(rates: Floats, vote: Floats) -> Floats:
     """Rates with nan in place of those far from what the weeks have in common around them.
 
     Each week's own course is the running median of what its rates are of `vote`, over two hours on both sides. Common
-    is the median of the courses; of two, the one nearer to `vote`; a single one below a fifth of `vote` is an outage.
+    is the median of the courses and `vote`; of two, the one nearer to `vote`; a single one below a fifth of it is an
+    outage.
     Far is more than half of what is common, and more than 5 times what rates differ from their week's course.
     """
     share = np.divide(rates, vote, out=np.full_like(rates, np.nan), where=vote > 0)
@@ -65,12 +73,12 @@ def without_outliers(rates: Floats, vote: Floats) -> Floats:
     common = _filled(_common(courses))
     wobble = NORMAL_MAD * median_around(np.abs(share - courses), SPREAD_REACH)
     allowed = np.maximum(OUTLIER_SHARE * common, OUTLIER_SPREADS * np.where(np.isfinite(wobble), wobble, 0.0))
-    return np.where(np.abs(share - common) <= allowed, rates, np.nan)
+    return np.where((np.abs(share - common) <= allowed) | (vote <= 0), rates, np.nan)
 
 
 def _common(courses: Floats) -> Floats:
     known = np.isfinite(courses).sum(axis=0)
-    common = median_down(courses)
+    common = np.where(known > 2, median_down(np.vstack([courses, np.ones_like(courses[:1])])), median_down(courses))
     distance = np.where(np.isfinite(courses), np.abs(np.log(np.maximum(courses, 1e-6))), np.inf)
     nearest = courses[np.argmin(distance, axis=0), np.arange(courses.shape[1])]
     common = np.where(known == 2, nearest, common)

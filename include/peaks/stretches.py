@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from include.peaks.clock import Ints, local_slots, moment_of, slots_of_week
-from include.peaks.curve import columns_at, columns_like
+from include.peaks.curve import columns_at, columns_like, grown
 from include.peaks.values import PERIOD_SECONDS, SLOT_MINUTES, SLOTS_PER_DAY, Calendar, Curve, Freeze, Rules, Window
 from include.peaks.weeks import Floats
 
-WEEK_SECONDS = 7 * 86_400
 BUSY_SHARE = 2 / 3
 BUSIEST_HOURS = 8
+SILENT_SHARE = 0.001  # of the week's highest level: less is as good as no request at all
 ERRORS_OF_SHARE = 0.5
-ERRORS_OF_BUSIEST = 1.5
+ERRORS_OF_BUSIEST = 1.75
 AWAY_FROM_BUSIEST = 0.67  # slots
 _HALF_DAY = SLOTS_PER_DAY // 2
 _BUSIEST_MINUTES = BUSIEST_HOURS * 60
@@ -32,7 +32,7 @@ def quiet_stretches(
     A moment is quiet where the usual level is below `below_share` of the day's peak, below 2/3 of it, and below the
     busiest 8 hours of that day by the market's clock. The day's peak is the lesser of two: the peak of that day, and
     of the 12 hours before and after. Levels are taken above what was learned, peaks and busiest hours below it: by half
-    a standard error against the share, by one and a half against the busiest hours, and 10 minutes away from those.
+    a standard error against the share, by one and three quarters against the busiest hours, and 10 minutes from those.
     """
     moments = _moments(begin - timedelta(days=2), end + timedelta(days=2))
     level, threshold = levels_and_thresholds(curve, calendar, below_share, moments)
@@ -50,12 +50,12 @@ def levels_and_thresholds(curve: Curve, calendar: Calendar, below_share: float, 
     """
     slots = local_slots(calendar.time_zone, moments)
     own, like = slots_of_week(slots), columns_like(calendar, slots)
-    grown = np.exp(curve.growth * (moments - curve.until.timestamp()) / WEEK_SECONDS)
+    times = grown(curve, moments)
     error = curve.error if curve.error is not None else np.zeros_like(curve.level)
 
     def more_and_less(errors: float) -> tuple[Floats, Floats]:
         above, under = curve.level + errors * error, curve.level - errors * error
-        return np.maximum(above[own], above[like]) * grown, np.minimum(under[own], under[like]) * grown
+        return np.maximum(above[own], above[like]) * times, np.minimum(under[own], under[like]) * times
 
     level, _ = more_and_less(0.0)
     high, low = more_and_less(ERRORS_OF_SHARE)
@@ -63,7 +63,8 @@ def levels_and_thresholds(curve: Curve, calendar: Calendar, below_share: float, 
     quiet_below = below_share * _peaks(low, days) - (high - level)
     high, low = more_and_less(ERRORS_OF_BUSIEST)
     busy_above = np.minimum(BUSY_SHARE * _peaks(low, days), _by_day(low, days)[1]) - (_most_around(high) - level)
-    return level, np.minimum(quiet_below, busy_above)
+    silent_below = SILENT_SHARE * float(curve.level.max()) * times  # a day without requests has no peak to be below of
+    return level, np.maximum(np.minimum(quiet_below, busy_above), silent_below)
 
 
 def threshold_at(curve: Curve, calendar: Calendar, rules: Rules, moment: datetime) -> float:
@@ -77,7 +78,7 @@ def peak_at(curve: Curve, calendar: Calendar, moment: datetime) -> float:
     """The usual peak of a moment's day (requests per second): the lesser of the two that `quiet_stretches` names."""
     moments = _moments(moment - timedelta(days=1.5), moment + timedelta(days=1.5))
     slots = local_slots(calendar.time_zone, moments)
-    level = curve.level[columns_at(curve.level, calendar, slots)]
+    level = curve.level[columns_at(curve.level, calendar, slots)] * grown(curve, moments)
     peaks, _ = _by_day(level, slots // SLOTS_PER_DAY)
     here = int(np.searchsorted(moments, int(moment.timestamp()), side="right")) - 1
     return float(min(peaks[here], _peak_around(level)[here]))

@@ -17,6 +17,7 @@ SLOT_MINUTES = 15
 SLOTS_PER_DAY = 24 * 60 // SLOT_MINUTES
 SLOTS_PER_WEEK = 7 * SLOTS_PER_DAY
 PERIOD_SECONDS = SLOT_MINUTES * 60
+MOST_REQUESTS = 1e15  # in a period: more is no traffic, and its squares are near what a float can hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,11 @@ class Counts:
     starts: npt.NDArray[np.int64]
     counts: npt.NDArray[np.float64]
     period_seconds: int = PERIOD_SECONDS
+
+
+def can_be_counts(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """False where it is no number of requests: not finite, negative, or beyond `MOST_REQUESTS`."""
+    return np.asarray(np.isfinite(counts) & (counts >= 0) & (counts <= MOST_REQUESTS))
 
 
 @dataclass(frozen=True)

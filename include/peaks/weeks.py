@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from include.peaks.clock import Ints, day_number, local_slots, slots_of_week
-from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, SLOTS_PER_WEEK, Calendar, Counts
+from include.peaks.values import PERIOD_SECONDS, SLOTS_PER_DAY, SLOTS_PER_WEEK, Calendar, Counts, can_be_counts
 
 Floats = npt.NDArray[np.float64]
 ENOUGH_OTHER_DAYS = 2
+DAY_SECONDS = 86_400
+LEAST_OF_DAY_SECONDS = DAY_SECONDS // 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +34,26 @@ def week_rows(counts: Counts, calendar: Calendar, now: datetime) -> Weeks | None
     twice is averaged, one that it skipped is a hole. Holidays are holes where enough other days of their weekday are
     known.
     """
-    over = (counts.starts + counts.period_seconds <= now.timestamp()) & np.isfinite(counts.counts)
+    over = (counts.starts + counts.period_seconds <= now.timestamp()) & can_be_counts(counts.counts)
     starts, rates = counts.starts[over], counts.counts[over] / counts.period_seconds
     if not starts.size:
         return None
-    days = np.unique(starts).size * counts.period_seconds / 86_400
+    days = _days_known(starts, counts.period_seconds, now)
     starts, rates = _in_slots(starts, rates, counts.period_seconds)
     slots = local_slots(calendar.time_zone, starts)
     here = int(local_slots(calendar.time_zone, np.asarray([int(now.timestamp())], dtype=np.int64))[0])
     kept = _is_ordinary(slots // SLOTS_PER_DAY, calendar)
     rows, ages = _laid_out(slots[kept], rates[kept], here)
     return Weeks(rows, ages, days)
+
+
+def _days_known(starts: Ints, period_seconds: int, now: datetime) -> float:
+    """Days of 24 hours back from `now`, each by how much is known of it. A market that is counted in its business hours
+    only has whole days all the same: whole is what at least half of its days have, but not less than 6 hours."""
+    ages = np.maximum(now.timestamp() - period_seconds - np.unique(starts), 0) // DAY_SECONDS
+    seconds = np.bincount(ages.astype(np.int64)) * period_seconds
+    whole = max(float(np.median(seconds[seconds > 0])), LEAST_OF_DAY_SECONDS)
+    return float(np.minimum(seconds / whole, 1.0).sum())
 
 
 def _in_slots(starts: Ints, rates: Floats, period_seconds: int) -> tuple[Ints, Floats]:

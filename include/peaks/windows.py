@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.peaks.clock import spoken_length
-from include.peaks.stretches import hours_between, merged, quiet_stretches, without_freezes
+from include.peaks.stretches import hours_between, quiet_stretches, without_freezes
 from include.peaks.values import Calendar, Curve, Outlook, Rules, Source, Window
 
 OUTLOOK_DAYS = 8
@@ -52,17 +52,17 @@ def _choose(curve: Curve | None, calendar: Calendar, rules: Rules, since: dateti
     hours = hours_between(rules, calendar, since - BEYOND, until + BEYOND)
     longest_hours = _longest(hours)
     if curve is None or curve.days < rules.least_days:
-        return _of_hours(_too_little(curve, rules), calendar, rules, merged(hours))
+        return _of_hours(_too_little(curve, rules), calendar, rules, hours)
     quiet = quiet_stretches(curve, calendar, rules.below_share, since - BEYOND, until + BEYOND)
     longest = _longest(_in_sight(quiet, since, until))
     if not longest:
         share = f"{100 * rules.below_share:g} % of the day's peak and outside its busiest 8 hours"
-        return _of_hours(f"no moment of the coming days is below {share}", calendar, rules, merged(hours))
+        return _of_hours(f"no moment of the coming days is below {share}", calendar, rules, hours)
     if longest >= least:
         return _Choice(Source.LEARNED, f"learned from {_number(curve.days)} days of requests", quiet, least)
     short = f"a push takes {_spoken(least)} and no quiet window is longer than {_spoken(longest)}"
     if longest_hours >= least or longest_hours >= longest:
-        return _of_hours(short, calendar, rules, merged(hours))
+        return _of_hours(short, calendar, rules, hours)
     return _Choice(Source.LEARNED, f"{short}, nor are the settings' hours: the longest", quiet, LONGEST_SHARE * longest)
 
 

@@ -129,6 +129,43 @@ def test_what_is_kept_by_the_hour_only_is_spread_over_the_hour() -> None:
     assert np.all(np.diff(found.starts) == 900) and np.all(found.counts == 900.0), "no gap, nothing twice"
 
 
+class Told(Store):
+    """A CloudWatch client that has what it was given: minutes before `NOW`'s hour and requests."""
+
+    def __init__(self, told: dict[int, float]) -> None:
+        super().__init__()
+        self.told = told
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        hour = NOW.replace(minute=0, second=0)
+        at = [hour - timedelta(minutes=minutes) for minutes in self.told]
+        found = [
+            (one, value)
+            for one, value in zip(at, self.told.values(), strict=True)
+            if asked["StartTime"] <= one < asked["EndTime"]
+        ]
+        times, values = [one for one, _ in found], [value for _, value in found]
+        yield {"MetricDataResults": [{"Id": "requests", "Timestamps": times, "Values": values}]}
+
+
+ODD = {150: 10.0, 135: -3.0, 120: float("nan"), 105: float("inf"), 90: 1e300, 75: 20.0, 30: 30.0}
+ELB = TrafficMetric(namespace="AWS/ApplicationELB", metric="RequestCount", dimensions={"LoadBalancer": "app/x/1"})
+
+
+def test_what_cannot_be_requests_is_left_out_and_holes_of_a_custom_metric_stay_holes() -> None:
+    found = market_with(Told(ODD)).counts(NOW - timedelta(hours=8), NOW, 900)
+    assert found.counts.tolist() == [10.0, 20.0, 30.0]
+    assert ((NOW.replace(minute=0, second=0).timestamp() - found.starts) / 60).tolist() == [150, 75, 30]
+
+
+def test_a_load_balancer_without_a_datapoint_had_no_request() -> None:
+    """Between the first and the last that it told; what it told that cannot be is not known, and no silence."""
+    found = market_with(Told(ODD), ELB).counts(NOW - timedelta(hours=8), NOW, 900)
+    assert found.counts.tolist() == [10.0, 20.0, 0.0, 0.0, 30.0]
+    assert ((NOW.replace(minute=0, second=0).timestamp() - found.starts) / 60).tolist() == [150, 75, 60, 45, 30]
+    assert market_with(Told({}), ELB).counts(NOW - timedelta(hours=8), NOW, 900).starts.size == 0
+
+
 def failure(code: str, status: int = 400) -> ClientError:
     answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, "GetMetricData")

@@ -252,7 +252,7 @@ def make_world(
 
     hook = "redstart.hooks.fleet.FleetHook"
 
-    def rehearsal(self: Any, region: str, balancer: str = "api-main", *, start: Any, start_seconds: float) -> Any:
+    def rehearsal(self: Any, region: str, balancer: str = "api-main", *, start_seconds: float, **moments: Any) -> Any:
         return FakeRehearsal(world.fleet(balancer, region), start_seconds)
 
     monkeypatch.setattr(f"{hook}.fleet", fleet_of)

@@ -96,10 +96,11 @@ def _edges(one: Window, other: Window) -> tuple[float, float]:
 
 
 def _covered(moments: np.ndarray, windows: Sequence[Window]) -> np.ndarray:
-    """Five minutes that have anything in common with a window."""
+    """Five minutes whose middle is in a window: `traffic` is that of the middle."""
+    middles = moments + STEP_SECONDS / 2
     covered = np.zeros(len(moments), dtype=bool)
     for window in windows:
-        covered |= (moments + STEP_SECONDS > window.start.timestamp()) & (moments < window.end.timestamp())
+        covered |= (middles >= window.start.timestamp()) & (middles < window.end.timestamp())
     return covered
 
 

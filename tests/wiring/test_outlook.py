@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from include.apps import App, load_app
@@ -13,13 +15,13 @@ from include.apps.windows import Freeze, Holiday
 from include.errors import ConfigError, RetryableError
 from include.ledger import Event, Kind, Ledger, Place
 from include.ledger.overrides import Override, override_event
-from include.peaks import Answer, Source
+from include.peaks import Answer, Counts, Source, answer_at
 from redstart.operators.calendars import calendar_of, rules_of
 from redstart.operators.outlook import OutlookReader, expected_push_seconds
 from redstart.operators.peak import quiet_until
 from tests.support.delivery_world import DeliveryWorld, make_world
 from tests.support.ledger import fresh_ledger
-from tests.support.market_world import end_overrides, put_markets, with_windows
+from tests.support.market_world import Market, end_overrides, put_markets, put_override, with_windows
 
 EAST = Place("api", "main", "us-east-1")
 NOW = datetime(2026, 11, 23, 18, 7, 31, tzinfo=UTC)
@@ -188,3 +190,72 @@ def test_quiet_time_is_the_window_under_way_and_the_next(world: DeliveryWorld, m
     assert quiet_until(found.outlook, between) == (between, second.start)
     after = found.outlook.windows[-1].end
     assert quiet_until(found.outlook, after) == (after, None)
+
+
+@pytest.mark.parametrize("odd", [1e300, -5.0])
+def test_absurd_counts_end_in_the_settings_hours(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch, odd: float
+) -> None:
+    put_markets(world, monkeypatch, hours_from_peak=12)
+    monkeypatch.setattr(Market, "rps", lambda self, moments: np.full(moments.shape, odd))
+    found = reader(world).read("us-east-1")
+    assert found is not None and found.outlook.source is Source.CONFIGURED
+    assert found.outlook.why.startswith("no requests are known, 7 days of them are needed: the settings' hours ")
+    found.answer(world.now())
+
+
+@pytest.mark.parametrize("error", [np.linalg.LinAlgError("Singular matrix"), ZeroDivisionError("by 0")])
+def test_what_cannot_be_learned_from_ends_in_the_settings_hours_and_an_override_in_force_is_open(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def crash(*given: Any) -> None:
+        raise error
+
+    put_markets(world, monkeypatch, hours_from_peak=12)
+    monkeypatch.setattr("include.peaks.learn_curve", crash)
+    found = reader(world).read("us-east-1")
+    assert found is not None and found.outlook.source is Source.CONFIGURED and found.outlook.windows
+    assert found.outlook.why.startswith(
+        f"nothing can be learned from the requests that the metric store has ({type(error).__name__}: {error}): "
+        "the settings' hours "
+    )
+    assert found.level is None and not reader(world).note(found), "nothing new was learned"
+    put_override(world, "us-east-1", minutes=30)
+    overridden = reader(world).read("us-east-1")
+    assert overridden is not None and overridden.answer(world.now()).is_open
+
+
+def test_a_freeze_and_a_holiday_over_the_change_of_the_clocks(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New York leaves its summer time on 1 November at 2 o'clock; 31 October is lived as a Sunday and frozen from noon
+    to the next noon."""
+    own = datetime.fromisoformat
+    freeze = Freeze(start=own("2026-10-31T12:00"), end=own("2026-11-01T12:00"), why="Halloween")
+    app = app_with(monkeypatch, freezes=(freeze,), holidays=(Holiday(day=date(2026, 10, 31), like="sunday"),))
+    now = datetime(2026, 10, 30, 23, 0, tzinfo=UTC)
+
+    class NewYork(Market):
+        def counts(self, since: datetime, until: datetime, period_seconds: int) -> Counts:
+            zone = ZoneInfo("America/New_York")
+            first, last = (int(one.timestamp()) // period_seconds for one in (since, until))
+            starts = np.arange(first + 1, last, dtype=np.int64) * period_seconds
+            clock = [datetime.fromtimestamp(one, zone) for one in starts.tolist()]
+            away = np.array([abs((at.hour + at.minute / 60 - 20 + 12) % 24 - 12) for at in clock])
+            return Counts(starts, (200 + 800 * np.exp(-0.5 * (away / 3) ** 2)) * period_seconds, period_seconds)
+
+    monkeypatch.setattr("redstart.hooks.fleet.FleetHook.market", lambda *given, **named: NewYork(now, lambda: now))
+    found = OutlookReader(app, "prod", world.ledger, lambda: now).read("us-east-1")
+    assert found is not None and found.outlook.source is Source.LEARNED
+    begin, end = datetime(2026, 10, 31, 16, tzinfo=UTC), datetime(2026, 11, 1, 17, tzinfo=UTC)
+    assert all(window.end <= begin or window.start >= end for window in found.outlook.windows)
+    assert answer_at(found.outlook, found.rules, begin + timedelta(hours=1)).why.startswith(
+        'freeze "Halloween" until Sun 1 Nov 12:00'
+    )
+    before, after = (
+        next(one for one in found.outlook.windows if one.start.date() == day)
+        for day in (date(2026, 10, 31), date(2026, 11, 3))
+    )
+    nights = [one.start.astimezone(ZoneInfo("America/New_York")) for one in (before, after)]
+    assert abs(nights[0].hour * 60 + nights[0].minute - nights[1].hour * 60 - nights[1].minute) <= 10
+    assert before.start.hour + 1 == after.start.hour, "an hour later by UTC"

@@ -3,6 +3,7 @@ ledger, else from the settings."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,6 +31,9 @@ PUSHES_COMPARED = 5
 EVENTS_COMPARED = 100
 PUSH_MARGIN_SECONDS = 60
 OUTLOOKS_REMEMBERED = 20
+NOT_TO_BE_LEARNED = (ArithmeticError, ValueError, TypeError, LookupError)  # numpy's LinAlgError is a ValueError
+
+log = logging.getLogger(__name__)
 
 __all__ = ["OutlookReader", "Override", "RegionOutlook", "expected_push_seconds", "override_in_force"]
 
@@ -75,7 +79,8 @@ class OutlookReader:
         """The region's outlook as of now; None: the environment pushes at any time.
 
         A metric store that is away or refuses does not stop it: the last curve in the ledger stands in, else the hours
-        of the settings, and `outlook.why` says so. RetryableError where the ledger is away, ConfigError for settings
+        of the settings, and `outlook.why` says so. So do the settings' hours where nothing can be learned from what
+        the store has. RetryableError where the ledger is away, ConfigError for settings
         and connections that cannot be used.
         """
         if self._site.windows is None:
@@ -89,7 +94,11 @@ class OutlookReader:
             history, recent = self._counts(region, now)
         except (RetryableError, RefusedError) as error:
             return self._without_store(place, calendar, rules, override, error)
-        return self._learned(place, calendar, rules, override, history, recent)
+        try:
+            return self._learned(place, calendar, rules, override, history, recent)
+        except NOT_TO_BE_LEARNED as error:  # a push must not wait for ever, nor a person's override, for odd counts
+            log.exception("nothing can be learned from the requests of %s", place)
+            return self._unlearned(place, calendar, rules, override, recent, error)
 
     def note(self, found: RegionOutlook, run: str = "", who: str = "") -> bool:
         """Keep the region's windows in the ledger, once for each change of them; False where they are there. What was
@@ -134,6 +143,26 @@ class OutlookReader:
         curve = learn_curve(history, calendar, now)
         outlook = quiet_windows(curve, calendar, rules, now)
         return RegionOutlook(place, outlook, rules, recent, override, mean_level(curve), history, now)
+
+    def _unlearned(
+        self,
+        place: Place,
+        calendar: Calendar,
+        rules: Rules,
+        override: Override | None,
+        recent: Counts,
+        error: Exception,
+    ) -> RegionOutlook:
+        from include.peaks import quiet_windows
+        from include.peaks.windows import spoken_hours
+
+        now = self._now()
+        outlook = quiet_windows(None, calendar, rules, now)
+        why = (
+            f"nothing can be learned from the requests that the metric store has ({type(error).__name__}: {error}): "
+            f"the settings' hours {spoken_hours(rules)} ({calendar.time_zone})"
+        )
+        return RegionOutlook(place, replace(outlook, why=why), rules, recent, override, at=now)
 
     def _without_store(
         self, place: Place, calendar: Calendar, rules: Rules, override: Override | None, error: RedstartError

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from include.peaks import Calendar, Counts, Curve, expected_level, expected_spread, learn_curve
+from include.peaks import Calendar, Counts, Curve, expected_level, expected_spread, learn_curve, quiet_windows
 from include.peaks.values import SLOTS_PER_DAY, SLOTS_PER_WEEK
-from tests.support.one_market import NEW_YORK, NOW, changed, counted, evening, without
+from tests.support.one_market import NEW_YORK, NOW, RULES, changed, counted, evening, without
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -52,6 +54,22 @@ def test_the_period_under_way_and_the_future_are_not_looked_at():
 
 def test_days_are_those_with_data():
     assert learned(without(counted(), NOW - 10 * DAY, 3.5 * DAY)).days == pytest.approx(24.5)
+
+
+@pytest.mark.parametrize(("hours", "days"), [(24, 28), (10, 28), (6, 28), (3, 14), (0.25, 28 / 24)])
+def test_a_market_counted_in_some_hours_of_its_day_has_whole_days_of_data(hours, days):
+    """Holes at night are not days that are missing; a few minutes a day are no day."""
+    whole = counted()
+    kept = (whole.starts - whole.starts[0]) % 86_400 < hours * 3600
+    assert learned(Counts(whole.starts[kept], whole.counts[kept])).days == pytest.approx(days)
+
+
+def test_single_holes_take_nothing_from_a_day_and_whole_days_are_missed():
+    whole = counted()
+    kept = np.random.default_rng(3).random(whole.starts.size) >= 0.1
+    some = Counts(whole.starts[kept], whole.counts[kept])
+    assert 27 < learned(some).days <= 28
+    assert 19 < learned(without(some, NOW - 10 * DAY, 8 * DAY)).days <= 20
 
 
 def test_hours_are_those_of_the_market_on_both_sides_of_a_change_of_the_clock():
@@ -194,3 +212,31 @@ def test_any_length_of_history_gives_a_whole_week_of_numbers(days):
     assert np.isfinite(curve.spread).all()
     assert curve.error is not None
     assert np.isfinite(curve.error).all()
+
+
+@pytest.mark.parametrize("odd", [1e300, 1e16, float("inf"), float("-inf"), float("nan"), -7.0])
+def test_what_cannot_be_a_count_is_as_if_it_were_not_there(odd):
+    whole = counted()
+    some = np.arange(whole.starts.size) % 7 == 0
+    curve = learned(Counts(whole.starts, np.where(some, odd, whole.counts)))
+    assert worst_share(curve, true_week()) < 0.02
+    assert learn_curve(Counts(whole.starts, np.full(whole.starts.size, odd)), NEW_YORK, NOW) is None
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(
+        st.sampled_from([0.0, 5e-324, 1e-9, 1.0, 1e6, 1e15, 1e16, -1.0, float("nan")]), min_size=1, max_size=4
+    ),
+    known=st.floats(0.01, 1),
+)
+def test_whatever_is_counted_something_or_nothing_is_learned(seed, sizes, known):
+    rng, whole = np.random.default_rng(seed), counted()
+    kept = rng.random(whole.starts.size) < known
+    odd = rng.choice(sizes, whole.starts.size) * rng.random(whole.starts.size)
+    curve = learn_curve(Counts(whole.starts[kept], odd[kept]), NEW_YORK, NOW)
+    assert curve is None or (np.isfinite(curve.level).all() and (curve.level >= 0).all())
+    for window in quiet_windows(curve, NEW_YORK, RULES, NOW).windows:
+        assert window.start < window.end

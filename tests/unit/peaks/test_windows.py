@@ -277,7 +277,7 @@ freezes = st.lists(
 hours = st.lists(st.tuples(st.times(), st.times()), min_size=1, max_size=4).map(tuple)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     share=st.floats(0.05, 0.99),
     least=st.floats(60, 40 * 3600),
