@@ -34,7 +34,7 @@ class AwsRehearsal:
     """The stage of a plan (include/redblack/rehearsal.py) for one region.
 
     `clients` are the real ones; `start` is the moment at which the rehearsal begins, `start_seconds` the time from an
-    instance's launch until it serves.
+    instance's launch until it serves. `ahead_seconds`: so far is `start` in the future; the traffic is that of now.
     """
 
     def __init__(
@@ -45,12 +45,13 @@ class AwsRehearsal:
         settings: GroupSettings,
         start: datetime,
         start_seconds: float,
+        ahead_seconds: float = 0.0,
     ) -> None:
         self._region, self._load_balancer, self._settings = region, load_balancer, settings
         self._clock, reads = Clock(start), RealReads(clients)
         scaling = RehearsedScaling(reads, self._clock, start_seconds)
         balancing = RehearsedBalancing(reads, self._clock, scaling)
-        metrics = RehearsedMetrics(reads, self._clock, scaling, balancing)
+        metrics = RehearsedMetrics(reads, self._clock, scaling, balancing, ahead_seconds)
         services = {
             "autoscaling": scaling,
             "elbv2": balancing,

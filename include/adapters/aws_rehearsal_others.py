@@ -58,9 +58,15 @@ class RehearsedMetrics:
     """The traffic stays as it was when the rehearsal began; whoever is healthy and has a share of it serves."""
 
     def __init__(
-        self, reads: RealReads, clock: Clock, scaling: RehearsedScaling, balancing: RehearsedBalancing
+        self,
+        reads: RealReads,
+        clock: Clock,
+        scaling: RehearsedScaling,
+        balancing: RehearsedBalancing,
+        ahead_seconds: float = 0.0,
     ) -> None:
         self._reads, self._clock, self._scaling, self._balancing = reads, clock, scaling, balancing
+        self._ahead = timedelta(seconds=ahead_seconds)
         self._first_end: datetime | None = None
         self._is_called = True
 
@@ -71,10 +77,11 @@ class RehearsedMetrics:
         if metric["Namespace"] == INSTANCE_NAMESPACE:
             return {"MetricDataResults": [self._counted(query) for query in MetricDataQueries]}
         self._first_end = self._first_end or EndTime
-        asked = {"MetricDataQueries": list(MetricDataQueries), "StartTime": StartTime, "EndTime": EndTime}
+        since, until = StartTime - self._ahead, EndTime - self._ahead
+        asked = {"MetricDataQueries": list(MetricDataQueries), "StartTime": since, "EndTime": until}
         found = self._reads.items("cloudwatch", "get_metric_data", "MetricDataResults", **asked)
         self._is_called = any(sum(one["Values"]) > 0 for one in found)
-        later = EndTime - self._first_end
+        later = EndTime - self._first_end + self._ahead
         return {"MetricDataResults": [{**one, "Timestamps": [at + later for at in one["Timestamps"]]} for one in found]}
 
     def _counted(self, query: Mapping[str, Any]) -> dict[str, Any]:

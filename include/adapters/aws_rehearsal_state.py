@@ -68,6 +68,8 @@ class ScalingGroup:
         for member in members:
             if not _is_well(member.found):
                 group.heal_later(member, now)
+        if found.get("Status"):  # AWS says it of a group that it is deleting, and of no other
+            group.deleted_at = now
         return group
 
     @property

@@ -23,7 +23,8 @@ from include.redblack.look import Finding, Watched, WatchKind, WatchRequest
 from include.redblack.loop import Progress
 from include.redblack.picture import busiest, picture_of
 from include.redblack.region_plan import Outcome, PlannedCall, PlannedStep, RegionPlan, Rehearsed
-from include.redblack.steps import Done, MarkFailed, Step, TagGroup, Wait, WaitHeld, WatchRed
+from include.redblack.roles import red_group
+from include.redblack.steps import Done, MarkFailed, Step, TagGroup, Wait, WaitHeld, WaitPeak, WatchRed
 
 
 class Stage(Protocol):
@@ -68,9 +69,9 @@ def plan_push(
     """The plan of a push as its tasks do it, until previous is black and then to the end; and of the way `back`.
 
     `limit_seconds` is what each of the tasks has; what is waited for longer does not come by itself. `hold`: the
-    cluster's, told, and waited for where it has an end.
+    cluster's, told, and waited for where it has an end. A push that is held for a peak ends the plan.
     """
-    journal, actor = PlanJournal(stage, hold), _Actor(stage, limit_seconds, hold)
+    journal, actor = PlanJournal(stage, hold), _Actor(stage, limit_seconds, hold, partial(_where, goal))
     for until in (Milestone.SWITCHED, Milestone.ENDED):
         if actor.may_go_on:
             actor.follow(partial(drive_push, stage.fleet(), goal, stage.now, journal, _sound(stage), until))
@@ -96,11 +97,25 @@ def _sound(stage: Stage) -> Callable[[WatchRequest], Watched]:
     return lambda request: Watched(Finding.SOUND, stage.now())
 
 
+def _where(goal: PushGoal, view: ClusterView) -> str:
+    """Where a push is that is held."""
+    red = red_group(view, goal.run, goal.attempt)
+    if red is None:
+        return "not begun"
+    return f"held in red/red with {red.name}" if red.is_enabled else f"held with {red.name} out of traffic"
+
+
 class _Actor:
     """Follows loops as tasks do, but lets the stage's time go by, and keeps what was done when."""
 
-    def __init__(self, stage: Stage, limit_seconds: float, hold: Hold | None = None) -> None:
-        self._stage, self._limit, self._hold = stage, timedelta(seconds=limit_seconds), hold
+    def __init__(
+        self,
+        stage: Stage,
+        limit_seconds: float,
+        hold: Hold | None = None,
+        where: Callable[[ClusterView], str] = lambda view: "held",
+    ) -> None:
+        self._stage, self._limit, self._hold, self._where = stage, timedelta(seconds=limit_seconds), hold, where
         self._began = stage.now()
         self._steps: list[PlannedStep] = []
         self._last: Step | None = None
@@ -135,6 +150,9 @@ class _Actor:
                 is_done = isinstance(progress.end, Done)
                 return self._end(Outcome.DONE if is_done else Outcome.FAILED, progress.sentence)
             self._keep(progress.step)
+            if isinstance(progress.step, WaitPeak) and progress.view is not None:  # for hours: no plan looks so far
+                where = self._where(progress.view)
+                return self._end(Outcome.WAITS, f"{where} at its peak: {progress.sentence}")
             self._stage.advance(pause := self._pause(progress))
             if isinstance(progress.step, WaitHeld):
                 deadline += timedelta(seconds=pause)

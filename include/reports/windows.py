@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from include.peaks import Freeze, Window
 from include.reports.assets import TEMPLATES, environment
-from include.reports.windows_facts import RegionWindows, State, midnight
+from include.reports.windows_facts import RegionWindows, State, midnight, printable
 from include.reports.windows_svg import axis_svg, row_svg, week_svg
 from include.reports.windows_words import say_both, say_length, say_now, say_order, say_state, say_window
 
@@ -30,6 +30,7 @@ def render_windows(
     `nonce`: of the policy that the page is served under; "" for a file. `dags`: what leads to the pages of DAGs; ""
     where nothing does. Names, reasons and sentences are data, never markup.
     """
+    regions = [printable(one) for one in regions]
     begin = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - BEFORE
     end = begin + BEFORE + AHEAD
     return (

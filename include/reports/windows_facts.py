@@ -97,6 +97,24 @@ class RegionWindows:
         return next((one for one in self.freezes if one.start <= now < one.end), None)
 
 
+def printable(region: RegionWindows) -> RegionWindows:
+    """Without what would be a control character to a terminal or a page: reasons and names are other people's."""
+    answer, override, outlook = region.answer, region.override, region.outlook
+    if outlook is not None:
+        freezes = tuple(replace(one, why=_line(one.why)) for one in outlook.calendar.freezes)
+        outlook = replace(outlook, why=_line(outlook.why), calendar=replace(outlook.calendar, freezes=freezes))
+    return replace(
+        region,
+        outlook=outlook,
+        answer=replace(answer, why=_line(answer.why)) if answer is not None else None,
+        override=replace(override, who=_line(override.who), why=_line(override.why)) if override is not None else None,
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 @dataclass(frozen=True)
 class Usual:
     """What is usual around `at`: requests per second, their spread, and `limit`, below which it is quiet. nan where

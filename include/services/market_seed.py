@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.errors import RefusedError
 from include.localcloud.market_history import HISTORY_DAYS, MARKETS, SLOT_SECONDS, Market, make_history, peaking_at
 from include.peaks import Calendar, Counts, Rules, Source, learn_curve, quiet_windows
 
@@ -24,6 +23,7 @@ _EVENING_AHEAD = timedelta(hours=17)
 """Of what is just made: the evening before is over for hours, and the afternoon before the next is hours away."""
 _EVEN_NOISE = 0.002  # a window's edge stays where it was found while further minutes are counted
 _CLOSE = timedelta(seconds=1)
+_FAR = timedelta(minutes=1)
 _STEPS = 20
 
 
@@ -65,21 +65,24 @@ def write_market(client: Any, market: Market, until: datetime, *, seed: int = 28
 
 def seed_evening(
     client: Any, region: str, moment: datetime, until: datetime, calendar: Calendar, rules: Rules
-) -> datetime:
+) -> datetime | None:
     """Write the 28 days before `until` so that the region's evening is over at `moment`: what is learned of them has a
-    quiet window begin there. Returns when it begins, to the second. RefusedError as `market_quiet_from`."""
-    market, begins = market_quiet_from(region, moment, until, calendar, rules)
+    quiet window begin there. Returns when it begins, to the second; None where there is no such evening: then the
+    market is quiet, as the others are."""
+    found = market_quiet_from(region, moment, until, calendar, rules)
+    market, begins = found or (peaking_at(MARKETS[region], until + _EVENING_AHEAD), None)
     write_market(client, market, until)
     return begins
 
 
 def market_quiet_from(
     region: str, moment: datetime, until: datetime, calendar: Calendar, rules: Rules, *, seed: int = 28
-) -> tuple[Market, datetime]:
+) -> tuple[Market, datetime] | None:
     """The region's market with its evening so that what is learned of the days before `until` has a quiet window begin
-    at `moment`; and when it begins, to the second. RefusedError where nothing quiet is learned of it at all.
+    at `moment`; and when it begins, to the second.
 
-    Where days of different weekdays meet, the curve may have no such evening: then its days are all alike.
+    Where days of different weekdays meet, the curve may have no such evening: then its days are all alike. None where
+    it is off by more than a minute all the same, as within an hour of a clock change, or nothing quiet is learned.
     """
     market = replace(MARKETS[region], noise=_EVEN_NOISE)
 
@@ -99,10 +102,8 @@ def market_quiet_from(
         ]
         if found and min(off for off, _, _ in found) <= _CLOSE:
             break
-    if not found:
-        raise RefusedError(f"{region}: no quiet window is learned of such a market ({rules})")
-    _, best, begins = min(found, key=lambda one: one[0])
-    return best, begins
+    off, best, begins = min(found, key=lambda one: one[0], default=(_FAR, market, moment))
+    return (best, begins) if off < _FAR else None
 
 
 def _tries(

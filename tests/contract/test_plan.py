@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from include.adapters.aws_fleet import AwsFleet
 from include.adapters.aws_rehearsal import AwsRehearsal
 from include.adapters.aws_rehearsal_reads import READS, RealReads
-from include.errors import RefusedError
+from include.errors import RedstartError, RefusedError
 from include.fleet import ScalingPolicy
 from include.ledger import Hold, Kind
-from include.redblack import Progress, PushGoal, SizeBounds, drive_push
+from include.redblack import AtPeak, Finding, Progress, PushGoal, QuietTime, SizeBounds, Watched, drive_push
 from include.redblack.region_plan import Outcome, RegionPlan
+from include.redblack.rehearsal import plan_push
+from include.redblack.steps import WaitPeak
 from tests.support.local_cloud import LocalCloud
-from tests.support.plan_world import LIMIT_SECONDS, PlanWorld, planned
+from tests.support.plan_world import LIMIT_SECONDS, Call, NotedClients, PlanWorld, comparable, planned
 from tests.support.push_world import CLUSTER, LOAD_BALANCER, PLACE, REGION, TRAFFIC, PushWorld
 
 SCALING = ScalingPolicy(60.0, 60.0)
@@ -135,6 +138,26 @@ def test_a_half_made_group_that_the_listener_lists(world: PlanWorld) -> None:
     assert plan.push.word == ends[-1].sentence
 
 
+def test_a_group_that_aws_is_about_to_delete(world: PlanWorld) -> None:
+    """It is gone before the push is over, and what it leaves behind is taken away."""
+    for run in ("push-1", "push-2"):
+        world.push(world.world.push_goal(run))
+        world.world.advance(60)
+    world.world.clients("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="api-main-v001", ForceDelete=True)
+    plan = compare(world, world.world.push_goal("push-3", side_by_side_seconds=60.0))
+    assert ("elbv2", "delete_target_group") in [(call.service, call.operation) for call in plan.push.calls]
+
+
+def test_a_newer_lock_has_changed_it(world: PlanWorld) -> None:
+    world.push(world.world.push_goal("push-1", token=9))
+    goal = world.world.push_goal("push-2", token=3)
+    plan = world.plan(goal, world.world.rollback_goal("(rollback)"))
+    with pytest.raises(RedstartError) as refused:
+        world.push(goal)
+    assert plan.push.word == str(refused.value)
+    assert (plan.push.outcome, plan.push.calls, plan.back) == (Outcome.REFUSED, (), None)
+
+
 def test_previous_has_grown(world: PlanWorld) -> None:
     world.world.scale("api-main-v000", 5)
     world.world.advance(60)
@@ -231,6 +254,77 @@ def test_a_hold(world: PlanWorld, minutes: int | None) -> None:
     assert (first.sentence.startswith("wait until the hold"), first.seconds) == (
         (True, 1800.0) if minutes else (False, 1.25)
     )
+
+
+def until_peak(world: PlanWorld, goal: PushGoal) -> tuple[list[Call], Progress]:
+    """The deed, until it ends or is held for a peak."""
+    noted = NotedClients(world.world.clients)
+    fleet = AwsFleet(REGION, noted, LOAD_BALANCER, TRAFFIC, world.world.now)
+    watch = lambda _: Watched(Finding.SOUND, world.world.now())  # noqa: E731
+    for progress in drive_push(fleet, goal, world.world.now, watch=watch):
+        if isinstance(progress.step, WaitPeak):
+            break
+        world.world.wait(progress)
+    return comparable(noted.changes), progress
+
+
+@pytest.mark.parametrize(
+    ("at_peak", "may_begin", "outcome", "word"),
+    [
+        (AtPeak.HOLD, False, Outcome.WAITS, "not begun at its peak: wait until it is quiet again in us-east-1 at"),
+        (AtPeak.HOLD, True, Outcome.WAITS, "held with api-main-v001 out of traffic at its peak: wait until it is"),
+        (AtPeak.ROLL_BACK, True, Outcome.WAITS, "not begun at its peak: wait until it is quiet again in us-east-1"),
+        (AtPeak.FINISH, True, Outcome.DONE, "api-main-v001"),
+    ],
+)
+def test_a_window_that_is_too_short(
+    world: PlanWorld, at_peak: AtPeak, may_begin: bool, outcome: Outcome, word: str
+) -> None:
+    now = world.world.now()
+    quiet = QuietTime(now + timedelta(seconds=3), now + timedelta(hours=8), at_peak, may_begin)
+    goal = world.world.push_goal("push-1", scaling=SCALING, quiet=quiet)
+    plan = world.plan(goal, world.world.rollback_goal("(rollback)"))
+    calls, _ = until_peak(world, goal)
+    assert (plan.push.outcome, planned(plan.push.calls)) == (outcome, calls)
+    assert word in plan.push.word
+    assert (plan.back is not None) == bool(calls)
+
+
+@pytest.mark.parametrize(
+    ("at_peak", "seconds", "outcome", "word"),
+    [
+        (AtPeak.HOLD, 12.5, Outcome.WAITS, "held in red/red with api-main-v001 at its peak: wait until it is quiet"),
+        (AtPeak.ROLL_BACK, 8.0, Outcome.FAILED, "rolled back: the peak of us-east-1 at"),
+    ],
+)
+def test_a_peak_that_comes_earlier_than_it_seemed(
+    world: PlanWorld, at_peak: AtPeak, seconds: float, outcome: Outcome, word: str
+) -> None:
+    """So many seconds after its traffic is shared, when both watches are to come; its instances start later than was
+    measured."""
+    goal, back = world.world.push_goal("push-1"), world.world.rollback_goal("(rollback)")
+    goal = replace(goal, need=replace(goal.need, start_seconds=1.0))
+    shared = world.plan(goal, back).push.moments[Kind.TRAFFIC_SHARED]
+    now = world.world.now()
+    quiet = QuietTime(now + timedelta(seconds=shared + seconds), now + timedelta(hours=8), at_peak, may_begin=True)
+    plan = world.plan(replace(goal, quiet=quiet), back)
+    _, end = until_peak(world, replace(goal, quiet=quiet))
+    assert plan.push.outcome is outcome
+    assert word in plan.push.word
+    assert plan.push.word.endswith(end.sentence), "the deed's instances start sooner, and come to the same end"
+
+
+def test_a_plan_of_later_has_the_traffic_of_now(world: PlanWorld) -> None:
+    """Its clock begins in the window; the metric store is not asked for what is to come."""
+    goal, now = world.world.push_goal("push-1", scaling=SCALING), world.world.now()
+    stage = AwsRehearsal(
+        REGION, world.reader, LOAD_BALANCER, TRAFFIC, now + timedelta(hours=9), world.start_seconds, 9 * 3600
+    )
+    back = world.world.rollback_goal("(rollback)")
+    later = plan_push(stage, goal, back, limit_seconds=LIMIT_SECONDS)
+    soon = world.plan(goal, back)
+    assert (later.push.outcome, planned(later.push.calls)) == (Outcome.DONE, planned(soon.push.calls))
+    assert (later.push.seconds, later.during) == (soon.push.seconds, soon.during)
 
 
 def test_an_account_that_does_not_answer(world: PlanWorld, local_cloud: LocalCloud) -> None:

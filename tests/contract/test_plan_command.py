@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from include.ledger import Claim, Hold, Holder, Place
+from include.peaks import Window
 from redstart.cli import plan_view, planning
 from redstart.cli.planning import make_plan
+from redstart.operators.outlook import OutlookReader, RegionOutlook
 from tests.support.local_cloud import LocalCloud
 from tests.support.planned_regions import LIVE, NEXT, NEXT_COMMIT, PlannedRegions
 
@@ -129,3 +132,48 @@ def test_what_serves_already_needs_nothing(regions: PlannedRegions) -> None:
     found = make_plan(regions.app, "prod", "", LIVE, ["us-east-1"])
     assert found.regions[0].plan.push.calls == ()
     assert "already runs" in shown(found, 100)
+
+
+def with_peaks(regions: PlannedRegions, monkeypatch: pytest.MonkeyPatch, at_peak: str, seconds: float) -> None:
+    """From three hours from now on each market is quiet, for so many seconds; and on the next day again."""
+    windows = regions.app.prod.windows
+    assert windows is not None
+    prod = regions.app.prod.model_copy(update={"windows": windows.model_copy(update={"at_peak": at_peak})})
+    environments = regions.app.environments.model_copy(update={"prod": prod})
+    regions.app = regions.app.model_copy(update={"environments": environments})
+    monkeypatch.setattr(planning, "known_app", lambda name: regions.app)
+    read, begins = OutlookReader.read, regions.now() + timedelta(hours=3)
+    quiet = tuple(
+        Window(begins + timedelta(days=day), begins + timedelta(days=day, seconds=seconds)) for day in range(2)
+    )
+
+    def short(self: OutlookReader, region: str) -> RegionOutlook | None:
+        found = read(self, region)
+        assert found is not None
+        rules = replace(found.rules, least_seconds=seconds)
+        return replace(found, outlook=replace(found.outlook, windows=quiet), rules=rules)
+
+    monkeypatch.setattr(OutlookReader, "read", short)
+
+
+@pytest.mark.parametrize(
+    ("at_peak", "status", "outcome", "word"),
+    [
+        ("finish", 0, "done", "it is finished all the same"),
+        ("hold", 1, "waits", "would wait: held with api-main-v001 out of traffic at its peak"),
+        ("roll_back", 1, "waits", "would wait: not begun at its peak"),
+    ],
+)
+def test_what_becomes_of_a_push_at_its_peak_is_planned(
+    regions: PlannedRegions, monkeypatch: pytest.MonkeyPatch, at_peak: str, status: int, outcome: str, word: str
+) -> None:
+    """Its window is too short, hours from now: the plan is the one of then."""
+    with_peaks(regions, monkeypatch, at_peak, 20)
+    told = run("api", "--version", NEXT, "--region", "eu-west-1", "--json")
+    assert told.exit_code == status, told.output
+    [region] = json.loads(told.stdout)["regions"]
+    assert region["push"]["outcome"] == outcome
+    assert region["begins"] == (regions.now() + timedelta(hours=3)).isoformat(timespec="seconds")
+    assert (region["ends"] is None) == bool(status)
+    told = run("api", "--version", NEXT, "--region", "eu-west-1", "--brief")
+    assert word in " ".join(told.output.split())

@@ -235,7 +235,8 @@ def test_form_asks_why_and_takes_only_what_may_be_a_candidate() -> None:
 
     app = load_app("api")
     form = release_form(app, app.flows["release_push"])  # type: ignore[arg-type]
-    assert list(form) == ["candidate", "reason", "regions", "soak_seconds", "without_patches"]
+    asked = ["candidate", "reason", "regions", "soak_seconds", "on_failure", "without_patches", "dry_run"]
+    assert list(form) == asked
     with pytest.raises(ParamValidationError):
         form["reason"].resolve()
     for good in (None, "1a2b3c4", "20261105.142233-1a2b3c4"):

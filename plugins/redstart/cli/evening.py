@@ -33,17 +33,20 @@ class Evening:
 
     def __init__(self, demo: Demo) -> None:
         self.demo = demo
-        self.opens: datetime | None = None
+        self.is_written = False
 
     def look(self, tasks: Sequence[TaskState]) -> None:
         """Called again and again while a run is followed."""
-        if self.opens is not None or REGION not in self.demo.settings.regions_without_history:
+        if self.is_written or REGION not in self.demo.settings.regions_without_history:
             return
         if any(task.task_id == VERDICT and task.state in {"success", "failed"} for task in tasks):
-            self.opens = self._write(now_utc() + timedelta(seconds=gate_seconds() + WAIT_SECONDS))
+            self.is_written = True
+            if self._write(now_utc() + timedelta(seconds=gate_seconds() + WAIT_SECONDS)) is None:
+                self.demo.say(f"{REGION} will not be seen waiting: its clock changes, and no evening ends in a minute.")
 
-    def _write(self, moment: datetime) -> datetime:
-        """By the rules by which the product will judge what it reads."""
+    def _write(self, moment: datetime) -> datetime | None:
+        """By the rules by which the product will judge what it reads; when the region's window begins, None where no
+        market has it begin there."""
         ledger = open_ledger()  # first: Airflow reads its settings when it is imported
         from include.services.first_version import clients
         from include.services.market_seed import seed_evening

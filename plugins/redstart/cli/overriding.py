@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from include.apps import load_app
-from include.errors import ConfigError, RefusedError
+from include.errors import ConfigError, RedstartError, RefusedError
 from include.ledger import Kind, Place
 from include.ledger.overrides import (
     LEAST_MINUTES,
@@ -22,6 +22,7 @@ from include.ledger.overrides import (
     override_in_force,
     record_override,
 )
+from redstart.cli.judging import complain
 from redstart.cli.locking import EVERYWHERE, Application, InEnvironment, User, person, places, with_ledger
 from redstart.operators import clock
 
@@ -42,8 +43,14 @@ def override(
 ) -> None:
     """Let pushes begin at once, outside of their regions' quiet windows and in freezes."""
 
-    def deed(ledger: Ledger) -> str:
+    try:  # the words first: without a ledger a mistake is named all the same
         where = windowed_places(application, regions, environment)
+        check_words(user, why)
+    except RedstartError as error:
+        complain(error)
+        raise typer.Exit(2) from error
+
+    def deed(ledger: Ledger) -> str:
         if ends:
             return end_overrides(ledger, where, user, why)
         return override_places(ledger, where, user, why, minutes)

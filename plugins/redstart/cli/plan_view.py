@@ -36,7 +36,7 @@ def show_plan(plan: DeliveryPlan, console: Console, *, has_calls: bool) -> None:
     console.print(f"Waves: {plan.waves.words} ({plan.waves.why}).", soft_wrap=True)
     console.print()
     console.print(summary_table(plan))
-    hindered = " !: somebody stands in its way, see there." if any(one.plan.notes for one in plan.regions) else ""
+    hindered = " !: see its notes." if any(one.plan.notes for one in plan.regions) else ""
     console.print(Text(LEGEND + hindered, "dim"))
     for region in plan.regions:
         console.print()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-WAIT_WIDTH = 25
+WAIT_WIDTH = 20
 HALF_DAY_SECONDS = 12 * 3600
 
 
@@ -20,8 +20,8 @@ class Wait:
     opens: datetime | None = None
 
     def note(self, now: datetime) -> str:
-        """Short: `the market is at its peak until 18:57:10 UTC (0:57 left)`."""
-        reason = _shortened(re.split(r" \(|[,;]", self.why)[0], WAIT_WIDTH)
+        """Short: `at its peak until 18:57:10 UTC (0:57 left)`."""
+        reason = _shortened(re.split(r" \(|[,;]", self.why)[0].removeprefix("the market is "), WAIT_WIDTH)
         if self.opens is None:
             return reason
         left = (self.opens - now).total_seconds()

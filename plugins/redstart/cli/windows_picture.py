@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from include.peaks import Window
-from include.reports.windows_facts import RegionWindows
+from include.reports.windows_facts import RegionWindows, printable
 from include.reports.windows_words import say_both, say_length, say_now, say_order, say_state, say_window
 from redstart.cli.windows_plot import (
     FAINT,
@@ -28,12 +28,14 @@ from redstart.cli.windows_plot import (
 
 DAYS = 8
 WIDEST = 110
+WITH_UTC = 76
 
 
 def picture(
     application: str, regions: Sequence[RegionWindows], now: datetime, console: Console, days: int = DAYS
 ) -> Group:
     """All of it, for the console's width."""
+    regions = [printable(one) for one in regions]
     width = min(console.width, WIDEST)
     marks = PLAIN_MARKS if console.options.ascii_only else Marks()
     parts: list[Text | Table] = [
@@ -72,17 +74,18 @@ def _region(region: RegionWindows, now: datetime, width: int, marks: Marks, days
         return lines
     lines.append(Text(f"Windows: {region.outlook.why}", FAINT))
     lines += curve_lines(region, now, width, marks)
-    lines.append(_window_table(region, now, days))
+    lines.append(_window_table(region, now, days, has_utc=width >= WITH_UTC))
     return [*lines, *_exceptions(region, now)]
 
 
-def _window_table(region: RegionWindows, now: datetime, days: int) -> Table:
+def _window_table(region: RegionWindows, now: datetime, days: int, *, has_utc: bool) -> Table:
+    """In a narrow terminal the market's own time alone, and whole."""
     table = Table(box=None, pad_edge=False, show_header=True, header_style=FAINT)
-    for name in (f"quiet in {region.time_zone}", "UTC", "for"):
+    for name in (f"quiet in {region.time_zone}", *["UTC"] * has_utc, "for"):
         table.add_column(name, no_wrap=True)
     for one in region.windows:
         if one.start < now + timedelta(days=days):
-            table.add_row(*_both(one, region), Text(say_length(one.length)))
+            table.add_row(*_both(one, region)[: 1 + has_utc], Text(say_length(one.length)))
     return table
 
 
@@ -118,5 +121,6 @@ def _exceptions(region: RegionWindows, now: datetime) -> list[Text]:
 def _foot(application: str, marks: Marks) -> str:
     return (
         f"{marks.quiet * 2} quiet: a push may begin   {marks.busy * 2} it waits   {marks.frozen * 2} frozen   "
-        f"{marks.level * 2} quiet is below. To push outside a window: ./redstart override {application}"
+        f"{marks.level * 2} quiet is below. To push outside a window: ./redstart override REGION "
+        f"--app {application} --why '...'"
     )

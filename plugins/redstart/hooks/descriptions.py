@@ -16,7 +16,10 @@ def describe_once(hook: AwsGenericHook[Any]) -> None:
 
     def make_sharing(*arguments: Any, **named: Any) -> Any:
         session = make(*arguments, **named)
-        session._session.register_component("data_loader", _loader())
+        # boto3 has no public way to the session beneath, and the hook makes its sessions itself. Without: slower.
+        beneath = getattr(session, "_session", None)
+        if beneath is not None:
+            beneath.register_component("data_loader", _loader())
         return session
 
     hook.get_session = make_sharing

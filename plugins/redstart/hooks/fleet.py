@@ -72,15 +72,22 @@ class FleetHook(BaseHook):
         return AwsFleet(region, clients, load_balancer, self._group_settings(), before_change=before_change)
 
     def rehearsal(
-        self, region: str, load_balancer: str = LOAD_BALANCER, *, start: datetime, start_seconds: float
+        self,
+        region: str,
+        load_balancer: str = LOAD_BALANCER,
+        *,
+        start: datetime,
+        start_seconds: float,
+        ahead_seconds: float = 0.0,
     ) -> AwsRehearsal:
-        """The region as it is, to rehearse on from `start`: it is only read."""
+        """The region as it is, to rehearse on from `start`, so many seconds ahead of now: it is only read."""
         from include.adapters.aws_rehearsal import AwsRehearsal
 
         def clients(service: str) -> Any:
             return self.client(service, region, service == "cloudwatch")
 
-        return AwsRehearsal(region, clients, load_balancer, self._group_settings(), start, start_seconds)
+        settings = self._group_settings()
+        return AwsRehearsal(region, clients, load_balancer, settings, start, start_seconds, ahead_seconds)
 
     def balancer(self, region: str, load_balancer: str = LOAD_BALANCER) -> AwsBalancer:
         """What a load balancer of the region counts of each group."""

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from include.apps import App
 from include.ledger import Ledger
 from include.waves import Waves, plan_waves
-from include.waves.schedule import Opening, Slot, schedule
+from include.waves.schedule import Slot, schedule
 from redstart.operators import clock
 from redstart.operators.goals import cluster_of
 from redstart.operators.outlook import OutlookReader, RegionOutlook
+from redstart.operators.peak import does_peak_matter, quiet_of
 from redstart.operators.plan import Lately, RegionPlanner
+from redstart.operators.plan_windows import noted_peak, opening
 
 if TYPE_CHECKING:
+    from include.redblack import QuietTime
     from include.redblack.region_plan import RegionPlan
     from redstart.operators.plan_images import Code
 
@@ -61,7 +64,7 @@ class DeliveryPlanner:
     """Plans deliveries to an environment of an application; see RegionPlanner."""
 
     def __init__(self, app: App, environment: str, ledger: Ledger, *, most_watch_seconds: float | None = None) -> None:
-        self._app, self._environment = app, environment
+        self._app, self._environment, self._ledger = app, environment, ledger
         self._site = app.environment(environment)
         self._outlooks = OutlookReader(app, environment, ledger)
         self._planner = RegionPlanner(app, environment, ledger, RUN, most_watch_seconds=most_watch_seconds)
@@ -72,15 +75,35 @@ class DeliveryPlanner:
         outlooks = {region: self._outlooks.read(region) for region in regions}
         waves = self._waves(regions, outlooks)
         plans = {region: self._region(region, code) for region in waves.regions}
-        seconds = {region: _seconds(plan) for region, plan in plans.items()}
-        slots = schedule(waves, seconds, lambda region, at: opening(outlooks[region], at), now)
+        slots = _slots(waves, plans, outlooks, now)
+        plans |= self._in_their_windows(code, slots, outlooks)
+        slots = _slots(waves, plans, outlooks, now)
+        plans = {region: self._noted(plan, slots[region].begins, outlooks[region]) for region, plan in plans.items()}
         found = [
             PlannedRegion(slots[region], plans[region], self._planner.lately(region), _source(outlooks[region]))
             for region in waves.regions
         ]
         return DeliveryPlan(self._app.name, self._environment, now, code.version, code.commit, waves, tuple(found))
 
-    def _region(self, region: str, code: Code) -> RegionPlan:
+    def _in_their_windows(
+        self, code: Code, slots: Mapping[str, Slot], outlooks: Mapping[str, RegionOutlook | None]
+    ) -> dict[str, RegionPlan]:
+        """Region -> its plan from its own begin on, where the push is held or taken back at a peak."""
+        found = {}
+        for region, slot in slots.items():
+            outlook, begins, place = outlooks[region], slot.begins, self._planner.place(region)
+            if outlook is None or begins is None:
+                continue
+            if does_peak_matter(self._site, self._ledger, place, RUN, begins):
+                found[region] = self._region(region, code, begins, quiet_of(outlook, self._site, begins))
+        return found
+
+    def _noted(self, plan: RegionPlan, begins: datetime | None, outlook: RegionOutlook | None) -> RegionPlan:
+        return plan if begins is None or outlook is None else noted_peak(plan, self._site, outlook, begins)
+
+    def _region(
+        self, region: str, code: Code, begins: datetime | None = None, quiet: QuietTime | None = None
+    ) -> RegionPlan:
         from include.redblack.region_plan import RegionPlan
 
         build = code.builds.get(region)
@@ -89,7 +112,7 @@ class DeliveryPlanner:
             return RegionPlan.refused(
                 cluster, f"there is no available image of {code.version or code.commit} in {region}: it is to be copied"
             )
-        return self._planner.plan(region, build)
+        return self._planner.plan(region, build, begins=begins, quiet=quiet)
 
     def _waves(self, regions: Sequence[str], outlooks: Mapping[str, RegionOutlook | None]) -> Waves:
         settings = self._site.waves
@@ -106,17 +129,11 @@ class DeliveryPlanner:
         )
 
 
-def opening(outlook: RegionOutlook | None, at: datetime) -> Opening:
-    """From when on a region may be pushed that is free to begin at a moment."""
-    if outlook is None:
-        return Opening(at)
-    answer = outlook.answer(at)
-    if answer.is_open:
-        return Opening(at, answer.until)
-    if answer.opens is None:
-        return Opening(None, None, answer.why)
-    then = outlook.answer(answer.opens)
-    return Opening(answer.opens, then.until if then.is_open else None, answer.why)
+def _slots(
+    waves: Waves, plans: Mapping[str, RegionPlan], outlooks: Mapping[str, RegionOutlook | None], now: datetime
+) -> dict[str, Slot]:
+    seconds = {region: _seconds(plan) for region, plan in plans.items()}
+    return schedule(waves, seconds, lambda region, at: opening(outlooks[region], at), now)
 
 
 def _source(outlook: RegionOutlook | None) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from include.apps import Environment
 from include.ledger import Kind, Ledger, Place
 from include.ledger.overrides import newest_override
 from redstart.operators import clock
 from redstart.operators.cluster import ClusterOperator
-from redstart.operators.outlook import OutlookReader
+from redstart.operators.outlook import OutlookReader, RegionOutlook
 
 if TYPE_CHECKING:
     from include.peaks import Outlook
@@ -21,26 +22,34 @@ OVERRIDES_REMEMBERED = 50
 def quiet_time(operator: ClusterOperator, ledger: Ledger, run: str) -> QuietTime | None:
     """Until when the market of the operator's region is quiet, and from when on again. None where no peak matters to
     the push: it is finished whatever comes, or a person has let it begin."""
+    if not does_peak_matter(operator.site, ledger, operator.place, run, clock.now()):
+        return None
+    found = OutlookReader(operator.application, operator.environment, ledger, clock.now).read(operator.region)
+    return None if found is None else quiet_of(found, operator.site, clock.now())
+
+
+def does_peak_matter(site: Environment, ledger: Ledger, place: Place, run: str, at: datetime) -> bool:
+    """Whether a push that is under way at a moment is held or taken back where its quiet time ends."""
+    is_finished_anyway = site.windows is None or site.windows.at_peak == "finish"
+    return not is_finished_anyway and not is_let(ledger, place, run, at)
+
+
+def quiet_of(found: RegionOutlook, site: Environment, at: datetime) -> QuietTime:
+    """The quiet time of the region that a moment is in, as an environment with windows has it."""
     from include.peaks import answer_at
     from include.redblack import AtPeak, QuietTime
 
-    windows = operator.site.windows
-    if windows is None or windows.at_peak == AtPeak.FINISH or is_let(ledger, operator.place, run):
-        return None
-    found = OutlookReader(operator.application, operator.environment, ledger, clock.now).read(operator.region)
-    if found is None:
-        return None
-    now = clock.now()
-    until, again = quiet_until(found.outlook, now)
-    return QuietTime(until, again, AtPeak(windows.at_peak), answer_at(found.outlook, found.rules, now).is_open)
+    assert site.windows is not None
+    until, again = quiet_until(found.outlook, at)
+    return QuietTime(until, again, AtPeak(site.windows.at_peak), answer_at(found.outlook, found.rules, at).is_open)
 
 
-def is_let(ledger: Ledger, place: Place, run: str) -> bool:
-    """Whether a person has overridden the windows for this push: now, or when it began. What was begun so is not
-    stopped by the end of the override's time."""
+def is_let(ledger: Ledger, place: Place, run: str, at: datetime) -> bool:
+    """Whether a person has overridden the windows for this push: at that moment, or when it began. What was begun so
+    is not stopped by the end of the override's time."""
     told = ledger.events(place=place, kinds={Kind.WINDOW_OVERRIDDEN}, newest=OVERRIDES_REMEMBERED)
     begun = ledger.events(place=place, run=run, kinds={Kind.PUSH_STARTED}, newest=1)
-    for moment in [clock.now(), *(one.event.at for one in begun)]:
+    for moment in [at, *(one.event.at for one in begun)]:
         override = newest_override([one for one in told if one.event.at <= moment], place)
         if override is not None and override.is_in_force(moment):
             return True

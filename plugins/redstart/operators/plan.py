@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.apps import App
@@ -12,13 +13,16 @@ from redstart.hooks.fleet import FleetHook
 from redstart.operators import clock
 from redstart.operators.cluster import place_of
 from redstart.operators.goals import cluster_of, need_of, push_goal, rollback_goal
+from redstart.operators.outlook import OutlookReader
+from redstart.operators.peak import does_peak_matter, quiet_of
+from redstart.operators.plan_windows import noted_peak, opening
 from redstart.operators.station import image_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.ledger import Lease
-    from include.redblack import Build
+    from include.redblack import Build, QuietTime
     from include.redblack.region_plan import RegionPlan
     from include.redblack.rehearsal import Stage
     from redstart.operators.station import StationOperator
@@ -55,13 +59,19 @@ class RegionPlanner:
         self._site = app.environment(environment)
         self._most_watch_seconds = most_watch_seconds
 
-    def plan(self, region: str, build: Build) -> RegionPlan:
-        """What the push of `build` would do; where something stands in its way, the plan says so."""
+    def plan(
+        self, region: str, build: Build, *, begins: datetime | None = None, quiet: QuietTime | None = None
+    ) -> RegionPlan:
+        """What the push of `build` would do; where something stands in its way, the plan says so.
+
+        `begins`: when it would begin, on AWS as it is now (None: now); `quiet`: the market's quiet time then, where the
+        push must not run into a peak.
+        """
         from include.redblack.region_plan import Outcome, RegionPlan
 
         place = self.place(region)
         try:
-            return self._plan(place, build)
+            return self._plan(place, build, begins or clock.now(), quiet)
         except RetryableError as error:
             return RegionPlan.refused(cluster_of(place), str(error), Outcome.UNREADABLE)
         except RedstartError as error:
@@ -87,18 +97,24 @@ class RegionPlanner:
             return Lately(start, measured is not None)
         return Lately(start, measured is not None, len(took), min(took), max(took))
 
-    def _plan(self, place: Place, build: Build) -> RegionPlan:
+    def _plan(self, place: Place, build: Build, begins: datetime, quiet: QuietTime | None) -> RegionPlan:
         from include.redblack.rehearsal import plan_push
 
         need, now = need_of(self._app, self._ledger, place), clock.now()
         hook = FleetHook(self._site.connection_id)
-        stage = hook.rehearsal(place.region, self._site.load_balancer, start=now, start_seconds=need.start_seconds)
+        stage = hook.rehearsal(
+            place.region,
+            self._site.load_balancer,
+            start=begins,
+            start_seconds=need.start_seconds,
+            ahead_seconds=max((begins - now).total_seconds(), 0.0),
+        )
         lease = self._lease(place, stage)
         goal = push_goal(self._app, lease, build, need, self._run, most_watch_seconds=self._most_watch_seconds)
         later = replace(lease, token=lease.token + 1)
         back = rollback_goal(self._app, later, need, BACK_RUN, BACK_REASON)
         limit, hold = self._site.push.timeout_seconds, self._ledger.hold(place, now)
-        plan = plan_push(stage, goal, back, limit_seconds=limit, hold=hold)
+        plan = plan_push(stage, replace(goal, quiet=quiet), back, limit_seconds=limit, hold=hold)
         return replace(plan, notes=self._hindrances(place, hold))
 
     def _lease(self, place: Place, stage: Stage) -> Lease:
@@ -141,4 +157,16 @@ def plan_of_run(station: StationOperator, context: Context, region: str) -> Regi
         build = Build(image_in(context, region), delivery.version, delivery.commit)
     except RefusedError as error:
         return RegionPlan.refused(cluster_of(planner.place(region)), str(error))
-    return planner.plan(region, build)
+    return _in_its_window(station, planner, region, build, delivery.run_key)
+
+
+def _in_its_window(station: StationOperator, planner: RegionPlanner, region: str, build: Build, run: str) -> RegionPlan:
+    """The plan of a push in the region's next window, whichever regions come before it."""
+    site, ledger = station.application.environment(station.environment), station.ledger
+    found = OutlookReader(station.application, station.environment, ledger, clock.now).read(region)
+    begins = opening(found, clock.now()).begins
+    if found is None or begins is None:
+        return planner.plan(region, build)
+    matters = does_peak_matter(site, ledger, planner.place(region), run, begins)
+    quiet = quiet_of(found, site, begins) if matters else None
+    return noted_peak(planner.plan(region, build, begins=begins, quiet=quiet), site, found, begins)

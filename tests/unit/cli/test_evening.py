@@ -18,13 +18,16 @@ NOW = datetime(2026, 11, 23, 20, 30, tzinfo=UTC)
 class NotedEvening(Evening):
     """Notes for when it would write."""
 
-    def __init__(self, left_out: str) -> None:
-        super().__init__(SimpleNamespace(settings=Settings(markets_without_history=left_out)))  # type: ignore[arg-type]
+    def __init__(self, left_out: str, *, is_there: bool = True) -> None:
+        self.said: list[str] = []
+        demo = SimpleNamespace(settings=Settings(markets_without_history=left_out), say=self.said.append)
+        super().__init__(demo)  # type: ignore[arg-type]
+        self.is_there = is_there
         self.written: list[datetime] = []
 
-    def _write(self, moment: datetime) -> datetime:
+    def _write(self, moment: datetime) -> datetime | None:
         self.written.append(moment)
-        return moment
+        return moment if self.is_there else None
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,15 @@ def test_the_evening_is_over_a_minute_after_the_gate_and_is_written_once(end: st
     for _ in range(3):
         evening.look(at(end))
     assert evening.written == [NOW + timedelta(seconds=GATE_SECONDS + WAIT_SECONDS)]
+    assert evening.said == []
+
+
+def test_where_no_evening_ends_in_time_it_is_said_once() -> None:
+    evening = NotedEvening("us-west-2", is_there=False)
+    for _ in range(3):
+        evening.look(at("success"))
+    assert len(evening.written) == len(evening.said) == 1
+    assert "us-west-2 will not be seen waiting" in evening.said[0]
 
 
 @pytest.mark.parametrize("left_out", ["", "eu-west-1"])

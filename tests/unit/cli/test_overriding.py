@@ -84,3 +84,21 @@ def test_the_command_does_the_same(ledger: Ledger) -> None:
     assert ended.exit_code == 0 and "waits for its windows again" in ended.output
     for wrong in (["--minutes", "4"], ["--minutes", "721"]):
         assert CliRunner().invoke(app, ["override", "us-east-1", "--why", WHY, *wrong]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        (["nowhere", "--why", WHY], "runs in us-east-1"),
+        (["us-east-1", "--why", WHY, "--app", "nosuch"], "nosuch"),
+        (["us-east-1", "--why", "no"], "Say why in"),
+    ],
+)
+def test_a_mistake_is_named_without_a_ledger(monkeypatch: pytest.MonkeyPatch, asked: list[str], word: str) -> None:
+    def away() -> Ledger:
+        raise AssertionError("the ledger was asked")
+
+    monkeypatch.setattr("redstart.cli.locking.open_ledger", away)
+    told = CliRunner().invoke(app, ["override", *asked, "--user", "ana"])
+    assert told.exit_code == 2, told.exception
+    assert word in " ".join(told.output.split())

@@ -62,7 +62,7 @@ def test_a_region_at_its_peak_says_what_it_waits_for_and_how_long() -> None:
     ]
     west, europe = stages(tasks, {}, NOW, Regions(NAMES, WAVES, {1: PEAK}))
     assert (west.title, west.state, west.seconds) == ("red/black push us-west-2", "waiting", None)
-    assert west.note == "the market is at its peak until 12:00:57 UTC (0:57 left)"
+    assert west.note == "at its peak until 12:00:57 UTC (0:57 left)"
     assert west.why == PEAK.why
     assert (europe.state, europe.note, europe.why) == ("waiting", "waits for its turn", "")
 

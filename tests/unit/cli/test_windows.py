@@ -39,7 +39,7 @@ def test_it_answers_first_and_tells_the_order() -> None:
     assert text.splitlines()[1] == "us-east-1 and eu-west-1 may be pushed now."
     assert "in this order: eu-west-1, then us-west-2, then us-east-1." in text
     assert "at its peak until 23:" in text and "learned from 27" in text
-    assert "./redstart override api" in text
+    assert "./redstart override REGION --app api --why '...'" in " ".join(text.split())
 
 
 def test_marks_are_at_their_hours() -> None:
@@ -98,3 +98,23 @@ def test_hours_are_the_markets_own() -> None:
         line = hours_line(axis, zone).plain
         column = line.index("Tue 24")
         assert axis.at(column).astimezone(zone).hour == 0
+
+
+@pytest.mark.parametrize("width", [48, 60, 75])
+def test_windows_are_whole_in_a_narrow_terminal(width: int) -> None:
+    """The market's own time is what stays."""
+    text = shown(three_regions(), width)
+    table = text.partition("quiet in ")[2].partition("\n\n")[0]
+    assert " min" in table and "…" not in table
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_reasons_do_not_reach_the_terminal_raw() -> None:
+    """Who may say why an override or a freeze is may not write on-call's screen anew."""
+    hostile = "all \x1b[2J\x1b]0;owned\x07 is\r\n well \x9b31m"
+    override = Overruled(hostile, hostile, NOW + timedelta(hours=2))
+    freeze = Freeze(NOW - timedelta(hours=1), NOW + timedelta(hours=9), hostile)
+    for found in (region(override=override, freezes=(freeze,)), region(freezes=(freeze,))):
+        text = shown([found], 100)
+        assert not {"\x1b", "\x07", "\r", "\x9b"} & set(text)
+        assert "is well" in text

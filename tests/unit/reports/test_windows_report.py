@@ -113,7 +113,7 @@ def test_page_says_what_each_region_does_now() -> None:
     assert "A delivery takes them in this order: eu-west-1, then us-west-2, then us-east-1." in page
     assert "Quiet is below 60 % of the day&#39;s peak, for at least the 25 min that a push takes." in page
     assert "In the ledger since Tue 24 Nov 04:07 UTC." in page
-    assert "./redstart override api" in page
+    assert "./redstart override REGION --app api --why" in page
     assert len(SVG.findall(page)) == 3 + 3 + 1
     for one in SVG.findall(page):
         tree(one)
@@ -203,3 +203,10 @@ def test_json_says_the_same() -> None:
     assert one["freezes"][0]["why"] == "nobody is in the office"
     assert one["windows"][0]["start"] < one["windows"][0]["end"]
     assert (one["source"], one["wave"], one["push_seconds"]) == ("learned", 1, 1500.0)
+
+
+def test_control_characters_of_a_reason_stay_out_of_the_page() -> None:
+    override = Overruled("ada\x1b[2J", "all \x1b]0;owned\x07 is\x9b well", NOW + timedelta(hours=2))
+    page = render_windows("api", [region(override=override)], NOW)
+    assert not {"\x1b", "\x07", "\x9b"} & set(page)
+    assert "is well" in page

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from include.apps import load_app
-from include.errors import RefusedError
 from include.localcloud.market_history import MARKETS, Market, make_history, peaking_at
 from include.peaks import Calendar, Counts, Outlook, Rules, answer_at, learn_curve, quiet_windows, word_if_busy
-from include.services.market_seed import RECENT, market_quiet_from
+from include.services.market_seed import RECENT, market_quiet_from, seed_evening
 from include.services.settings import Settings
 from include.services.traffic import read_rates
 from redstart.operators.calendars import calendar_of, rules_of
@@ -32,6 +32,12 @@ def learned(market: Market, calendar: Calendar, made: datetime, now: datetime) -
     return quiet_windows(learn_curve(counts, calendar, now), calendar, RULES, now)
 
 
+def evening(moment: datetime, made: datetime, calendar: Calendar) -> tuple[Market, datetime]:
+    found = market_quiet_from(REGION, moment, made, calendar, RULES)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("region", sorted(MARKETS))
 @pytest.mark.parametrize("hours", range(0, 7 * 24, 29))
 def test_a_world_that_is_just_made_is_quiet_for_hours(region: str, hours: int) -> None:
@@ -49,7 +55,7 @@ def test_a_world_that_is_just_made_is_quiet_for_hours(region: str, hours: int) -
 @pytest.mark.parametrize("now", [MADE, MADE + timedelta(hours=11), AWKWARD, AWKWARD + timedelta(minutes=25)])
 def test_an_evening_is_over_when_it_is_wished_and_is_found_there_later(now: datetime) -> None:
     calendar, moment = calendar_of(SITE, REGION), now + timedelta(seconds=320)
-    market, begins = market_quiet_from(REGION, moment, now, calendar, RULES)
+    market, begins = evening(moment, now, calendar)
     assert abs((begins - moment).total_seconds()) <= 1
     for seconds in (265, 290):  # at the gate, and while the region waits
         later = now + timedelta(seconds=seconds)
@@ -63,13 +69,40 @@ def test_an_evening_is_over_when_it_is_wished_and_is_found_there_later(now: date
 
 def test_the_evenings_market_still_has_the_least_traffic() -> None:
     calendar = calendar_of(SITE, REGION)
-    market, _ = market_quiet_from(REGION, MADE + timedelta(minutes=5), MADE, calendar, RULES)
+    market, _ = evening(MADE + timedelta(minutes=5), MADE, calendar)
     least = make_history(market, MADE).counts.mean()
     others = [one for region, one in MARKETS.items() if region != REGION]
     assert all(make_history(other, MADE).counts.mean() > 1.05 * least for other in others)
 
 
-def test_where_nothing_quiet_is_learned_it_is_said() -> None:
+class Store:
+    """CloudWatch, with nothing in it."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def get_paginator(self, _: str) -> Store:
+        return self
+
+    def paginate(self, **_: Any) -> list[Any]:
+        return []
+
+    def put_metric_data(self, **call: Any) -> None:
+        self.values += [one["Value"] for one in call["MetricData"]]
+
+
+@pytest.mark.parametrize(
+    "now", [datetime(2027, 3, 14, 12, 49, tzinfo=UTC), datetime(2026, 11, 1, 8, 49, tzinfo=UTC)], ids=["spring", "fall"]
+)
+def test_where_the_clock_changes_no_evening_is_shown_and_the_market_is_quiet(now: datetime) -> None:
+    calendar, moment, store = calendar_of(SITE, REGION), now + timedelta(seconds=65), Store()
+    assert market_quiet_from(REGION, moment, now, calendar, RULES) is None
+    assert seed_evening(store, REGION, moment, now, calendar, RULES) is None
+    market = peaking_at(MARKETS[REGION], now + timedelta(hours=17))
+    assert store.values == make_history(market, now - RECENT).counts.tolist()
+    assert answer_at(learned(market, calendar, now, moment), RULES, moment).is_open
+
+
+def test_where_nothing_quiet_is_learned_there_is_no_evening() -> None:
     rules = Rules(0.05, 3600, quiet_hours=RULES.quiet_hours)
-    with pytest.raises(RefusedError, match="no quiet window is learned"):
-        market_quiet_from(REGION, MADE + timedelta(minutes=5), MADE, Calendar(), rules)
+    assert market_quiet_from(REGION, MADE + timedelta(minutes=5), MADE, Calendar(), rules) is None
