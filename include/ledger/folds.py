@@ -50,7 +50,8 @@ class KnownBuild:
 
 @dataclass(frozen=True)
 class PushRecord:
-    """One push of one place. `ended` is the moment of its last outcome; `why` that of the failure, once it failed."""
+    """One push of one place. `ended` is the moment of its last outcome, `finished` that at which the push itself was
+    at its end; `why` that of the failure, once it failed."""
 
     place: Place
     run: str
@@ -60,6 +61,7 @@ class PushRecord:
     build: KnownBuild | None = None
     outcome: Outcome = Outcome.UNDER_WAY
     ended: datetime | None = None
+    finished: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _with_event(push: PushRecord, event: Event) -> PushRecord:
     if event.kind in (Kind.RED_LAUNCHED, Kind.RED_HEALTHY):
         return replace(push, build=_build(event) or push.build)
     if event.kind is Kind.PUSH_FINISHED:
-        return replace(push, build=_build(event) or push.build, outcome=Outcome.FINISHED, ended=event.at)
+        build = _build(event) or push.build
+        return replace(push, build=build, outcome=Outcome.FINISHED, ended=event.at, finished=event.at)
     if event.kind is Kind.PUSH_FAILED:
         return replace(push, outcome=Outcome.FAILED, ended=event.at, why=event.why or push.why)
     return push

@@ -104,12 +104,14 @@ class AtPeak(StrEnum):
 class QuietTime:
     """The market is quiet until `until`, and again from `again` on (None: not within the days that are known).
     `may_begin`: a push may begin, though it would not be over by then: there are no longer windows, or it comes a few
-    minutes late. It is held later."""
+    minutes late. It is held later. `are_all_short`: there are no longer windows: what has begun goes on until `until`,
+    or no window would ever see its end."""
 
     until: datetime
     again: datetime | None = None
     at_peak: AtPeak = AtPeak.FINISH
     may_begin: bool = False
+    are_all_short: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from include.fleet import Group
 from include.fleet.tags import PAUSED, RESUMED, SIDE_BY_SIDE_UNTIL, WATCHED_UNTIL
 from include.redblack.goal import AtPeak, PushGoal
 from include.redblack.health import missing_health
+from include.redblack.hold import unless_held
 from include.redblack.look import Look
 from include.redblack.roles import fenced, is_paused, previous_groups
 from include.redblack.steps import CreateGroup, DisablePrevious, MarkFailed, ShareTraffic, Step, TagGroup, WaitPeak
@@ -47,7 +48,8 @@ def waits_for_peak(look: Look, goal: PushGoal, red: Group | None) -> bool:
         return False
     if red is None:
         return goal.quiet.at_peak is AtPeak.ROLL_BACK or not goal.quiet.may_begin
-    return goal.quiet.at_peak is AtPeak.HOLD and not is_alone(look, red)
+    goes_on = goal.quiet.are_all_short and look.now < goal.quiet.until
+    return goal.quiet.at_peak is AtPeak.HOLD and not goes_on and not is_alone(look, red)
 
 
 def leave_before_peak(look: Look, goal: PushGoal, red: Group) -> MarkFailed | None:
@@ -61,20 +63,27 @@ def leave_before_peak(look: Look, goal: PushGoal, red: Group) -> MarkFailed | No
     return mark_failed(red, reason, goal.token, is_severe=False)
 
 
-def unless_peak(look: Look, goal: PushGoal, red: Group | None, step: Step) -> Step:
-    """`step`, or a wait for the end of the peak. That it waits, and that it goes on, is noted on red."""
-    if waits_for_peak(look, goal, red) and goal.quiet is not None:
-        if not isinstance(step, FORWARD if red is not None else CreateGroup):
-            return step
-        if red is not None and not is_paused(red):
-            return TagGroup(red.name, fenced(goal.token, {PAUSED: _iso(look.now)}))
-        again, region = goal.quiet.again, look.view.cluster.region
-        when = f" at {_words(again)}" if again is not None else ""
-        why = f"its quiet time ends at {_words(goal.quiet.until)}, before the push would"
-        return WaitPeak(f"it is quiet again in {region}{when}", (why,), again)
-    if red is not None and is_paused(red) and not look.hold:
+def unless_stopped(look: Look, goal: PushGoal, red: Group | None, step: Step) -> Step:
+    """`step`, or a wait for the end of the hold, or of the peak. That it waits, and that it goes on, is noted on
+    red."""
+    allowed = _unless_peak(look, goal, red, unless_held(look, step))
+    if red is None:
+        return allowed
+    if allowed is not step and isinstance(step, FORWARD) and not is_paused(red):
+        return TagGroup(red.name, fenced(goal.token, {PAUSED: _iso(look.now)}))
+    if is_paused(red) and not look.hold and not waits_for_peak(look, goal, red):
         return TagGroup(red.name, fenced(goal.token, {PAUSED: "", RESUMED: _iso(look.now)}))
-    return step
+    return allowed
+
+
+def _unless_peak(look: Look, goal: PushGoal, red: Group | None, step: Step) -> Step:
+    is_stopped = isinstance(step, FORWARD if red is not None else CreateGroup)
+    if goal.quiet is None or not is_stopped or not waits_for_peak(look, goal, red):
+        return step
+    again, region = goal.quiet.again, look.view.cluster.region
+    when = f" at {_words(again)}" if again is not None else ""
+    why = f"its quiet time ends at {_words(goal.quiet.until)}, before the push would"
+    return WaitPeak(f"it is quiet again in {region}{when}", (why,), again)
 
 
 def is_alone(look: Look, red: Group) -> bool:

@@ -23,10 +23,9 @@ from include.fleet.tags import (
 from include.redblack.black import let_go, make_black
 from include.redblack.goal import PushGoal
 from include.redblack.health import is_mostly_dead, missing_health, missing_traffic
-from include.redblack.hold import unless_held
 from include.redblack.launch import create, growth, is_live_already, launch
 from include.redblack.look import Look, WatchKind
-from include.redblack.peak import leave_before_peak, unless_peak, waits_for_peak
+from include.redblack.peak import leave_before_peak, unless_stopped, waits_for_peak
 from include.redblack.roles import (
     BLACK_SUSPENDED,
     PUSH_SUSPENDED,
@@ -101,7 +100,7 @@ def next_step(look: Look, goal: PushGoal) -> Step:
     if red is not None and state in MAY_GO_BACK and (left := leave_before_peak(look, goal, red)):
         return left
     step = launch(look.view, goal) if red is None else ROWS[state](look, goal, red)
-    return unless_peak(look, goal, red, unless_held(look, step))
+    return unless_stopped(look, goal, red, step)
 
 
 def has_switched(view: ClusterView, goal: PushGoal) -> bool:
@@ -204,8 +203,8 @@ ROWS: dict[PushState, Callable[[Look, PushGoal, Group], Step]] = {
 
 
 def _is_late(look: Look, goal: PushGoal, red: Group) -> bool:
-    """Red should serve by now; once it has been watched, or was held for a peak, it is given as long again. A push that
-    is held is never late."""
+    """Red should serve by now; once it has been watched, or was held, it is given as long again. A push that is held is
+    never late."""
     latest = red.created_at + timedelta(seconds=goal.launch_within_seconds)
     if watched_until := red.tags.get(SIDE_BY_SIDE_UNTIL):
         latest = max(latest, datetime.fromisoformat(watched_until) + timedelta(seconds=goal.side_by_side_seconds))

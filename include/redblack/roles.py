@@ -90,12 +90,12 @@ def is_rolled_back(group: Group) -> bool:
 
 
 def is_paused(red: Group) -> bool:
-    """Its push is held for a peak."""
+    """Its push stands still, for a person's hold or a peak."""
     return bool(red.tags.get(PAUSED))
 
 
 def resumed_at(red: Group) -> datetime | None:
-    """When its push last went on after a peak."""
+    """When its push last went on after a hold or a peak."""
     resumed = red.tags.get(RESUMED)
     return datetime.fromisoformat(resumed) if resumed else None
 

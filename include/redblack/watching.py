@@ -24,7 +24,7 @@ def watch(
         end = look.now + timedelta(seconds=seconds)
         return TagGroup(red.name, fenced(token, {tag: end.isoformat(timespec="seconds")}))
     due = max(datetime.fromisoformat(red.tags[tag]), resumed_at(red) or datetime.min.replace(tzinfo=UTC))
-    # What stands still for a peak may go bad meanwhile: it is the last while that counts.
+    # What stands still may go bad meanwhile: it is the last while that counts.
     until = max(due, look.now) if is_paused(red) else due
     since = until - timedelta(seconds=seconds)
     names = tuple(group.name for group in previous)

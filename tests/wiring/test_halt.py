@@ -251,6 +251,50 @@ def test_way_back_that_fails_is_said_and_passed_over(halted: Run, monkeypatch: p
     assert halted.world.serving()[FIRST] == {""}
 
 
+def abandoned(run: Run, region: str) -> None:
+    """Airflow has nothing more to do in the region; that its push ended nobody has said."""
+    index = REGIONS.index(region)
+    for name in ("claim_cluster", "push_red_black", "watch_red", "roll_back", "release_cluster"):
+        run.states |= {f"push.{name}_{one}": "success" for one in range(3)}
+        run.states[f"push.{name}_{index}"] = "failed"
+
+
+def test_push_whose_tasks_have_all_ended_in_the_middle_is_noted_as_failed_and_the_others_go_back(run: Run) -> None:
+    run.push(FIRST)
+    run.claim(SECOND)
+    assert f"{SECOND} is under way" in waits(run, FIRST), "as long as its tasks are at it"
+    abandoned(run, SECOND)
+    assert "api-main-v000 serves" in take_back(run, FIRST)
+    (failed,) = told(run.world, Kind.PUSH_FAILED)
+    assert (failed.place, failed.why) == (place(SECOND), "its tasks ended before the push did")
+    assert failed.key == f"{place(SECOND)}/{run_key(run.run_id)}/0/{Kind.PUSH_FAILED}"
+    assert run.world.ledger.lease(place(SECOND)) is None, "nobody would free it"
+    assert [one.data["failed"] for one in told(run.world, Kind.DELIVERY_HALTED)] == [[SECOND]]
+    with pytest.raises(AirflowSkipException, match="nothing to take back"):
+        take_back(run, SECOND)
+    with pytest.raises(AirflowSkipException, match="was not begun"):
+        take_back(run, THIRD)
+    assert len(told(run.world, Kind.PUSH_FAILED)) == 1
+
+
+@pytest.mark.parametrize("takes_back", [True, False])
+def test_region_that_is_left_half_pushed_is_named(run: Run, takes_back: bool) -> None:
+    run.results["order_regions"]["takes_back"] = takes_back
+    run.claim(FIRST)
+    run.switch(FIRST)  # red serves alone, and is not watched to the end
+    abandoned(run, FIRST)
+    with pytest.raises(AirflowSkipException):
+        take_back(run, SECOND)
+    for _ in range(2):  # cleared: said again
+        half = f"{FIRST} is left half pushed: api-main-v001 has traffic.*trigger api_rollback for {FIRST}"
+        with pytest.raises(AirflowFailException, match=half):
+            take_back(run, FIRST)
+    hand_back(run.world, FIRST)
+    with pytest.raises(AirflowSkipException):
+        take_back(run, FIRST)
+    assert run.world.serving()[FIRST] == {""}
+
+
 def test_way_back_whose_task_is_gone_is_not_waited_for(halted: Run) -> None:
     halted.states = {f"{TASK}_0": "running", f"{TASK}_1": "failed"}
     take_back(halted, FIRST)

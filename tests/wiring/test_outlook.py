@@ -96,8 +96,23 @@ def test_a_push_will_take_as_long_as_the_longest_of_the_last_five(ledger: Ledger
 
 
 def test_one_that_stood_still_for_a_night_does_not_make_every_window_too_short(ledger: Ledger) -> None:
+    site = load_app("api").prod
     push(ledger, 1, 9 * 3600)
-    assert expected_push_seconds(ledger, EAST, load_app("api").prod) == 3600
+    assert expected_push_seconds(ledger, EAST, site) == 120 + 60 + 600 + 60, "as the settings say"
+    push(ledger, 2, 700)
+    assert expected_push_seconds(ledger, EAST, site) == 700
+
+
+def test_one_that_was_rolled_back_the_day_after_took_no_longer_for_it(ledger: Ledger) -> None:
+    began, about = NOW, {"group": "api-main-v001", "image": "ami-1"}
+    for kind, run, minutes, data in (
+        (Kind.PUSH_STARTED, "run-1", 0, {}),
+        (Kind.PUSH_FINISHED, "run-1", 10, about),
+        (Kind.ROLLBACK_FINISHED, "back-1", 20 * 60, {"from": "api-main-v001"}),
+    ):
+        at = began + timedelta(minutes=minutes)
+        ledger.record(Event(f"{EAST}/{run}/{kind}", kind, at, EAST, run, "ana", data=dict(data)))
+    assert expected_push_seconds(ledger, EAST, load_app("api").prod) == 600
 
 
 @pytest.mark.parametrize(("most", "seconds"), [(None, 120 + 60 + 600 + 60), (5, 120 + 5 + 5 + 60), (0, 180)])

@@ -277,6 +277,18 @@ def test_nobody_waits_for_a_region_whose_tasks_have_ended_without_a_push(run: Ru
         run.claim(SECOND)
 
 
+def test_push_whose_tasks_have_all_ended_in_the_middle_is_not_waited_for(run: Run) -> None:
+    run.claim(FIRST)  # killed after its push was begun: nobody is left who says how it ended
+    airflow_says(run, claim=None, push=None, watch=None)
+    assert f"{FIRST} comes before {SECOND}" in word(run, SECOND), "its tasks are still at it"
+    ended = {"claim_cluster": "failed", "roll_back": "failed", "release_cluster": "upstream_failed"}
+    ended |= {"push_red_black": "upstream_failed", "watch_red": "upstream_failed"}
+    run.states |= {f"push.{name}_0": state for name, state in ended.items()}
+    stopped = f"{FIRST} comes before {SECOND} and its tasks have ended before its push did.*clear {FIRST} first"
+    with pytest.raises(AirflowFailException, match=stopped):
+        run.claim(SECOND)
+
+
 def test_push_that_ends_in_the_middle_when_it_is_begun_again_is_noted_as_failed(run: Run) -> None:
     run.claim(FIRST)
     fail(run, FIRST)

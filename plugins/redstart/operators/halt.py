@@ -18,7 +18,7 @@ from redstart.operators.halting import failure_words, note_halt
 from redstart.operators.line import take_line
 from redstart.operators.push_tasks import PushTasks
 from redstart.operators.runs import ENDED, states_in_run
-from redstart.operators.standing import run_back
+from redstart.operators.standing import ABANDONED, note_abandoned, run_back
 from redstart.operators.station import key_of_run
 from redstart.operators.turn import GRACE, planned_waves
 from redstart.triggers.moment import MomentTrigger
@@ -81,8 +81,10 @@ class TakeBackOperator(ClusterOperator):
             *(self.place.app, self.place.stack, self.region, key_of_run(context), waves.waves),
             given_up=self.given_up(context),
         )
+        self.give_up_abandoned(context, ledger, back, tasks)
         standings = back.standings(ledger)
         note_halt(self, context, ledger, waves, standings)
+        self.refuse_half_pushed(context, standings)
         if standings.failed and not waves.takes_back:
             self.skip(account, f"Halted: {failure_words(standings)}. Finished regions stay as they are.")
         are_all_ended = tasks.known <= tasks.ended
@@ -99,6 +101,30 @@ class TakeBackOperator(ClusterOperator):
         if state is not RegionState.FINISHED:
             self.skip(account, f"{self.region} {WORDS[state]}: there is nothing to take back.")
         return back, standings
+
+    def give_up_abandoned(self, context: Context, ledger: Ledger, back: WayBack, tasks: PushTasks) -> None:
+        """Where a push is under way that no task of its region works on any more, nobody would ever say how it ended,
+        nor free its lock."""
+        standings, who = back.standings(ledger), who_of(context)
+        for region in standings.regions(RegionState.UNDER_WAY):
+            if region in tasks.ended:
+                place = back.place(region)
+                note_abandoned(ledger, place, back.run, standings.of(region).attempt, who)
+                ledger.free(place, clock.now(), owner=back.run, who=who, why=ABANDONED)
+
+    def refuse_half_pushed(self, context: Context, standings: Standings) -> None:
+        """RefusedError where the region's own push was abandoned with its new group in traffic."""
+        from include.redblack.roles import red_group
+
+        standing = standings.of(self.region)
+        if standing.state is not RegionState.FAILED or standing.why != ABANDONED:
+            return
+        red = red_group(self.view(self.region), key_of_run(context), standing.attempt - 1)
+        if red is not None and red.has_traffic:
+            raise RefusedError(
+                f"{self.region} is left half pushed: {red.name} has traffic, and {ABANDONED}. Look at it, then trigger "
+                f"{self.app}_rollback for {self.region}, or clear its claim_cluster to push it again."
+            )
 
     def take_back(
         self, context: Context, account: Account, ledger: Ledger, back: WayBack, standings: Standings

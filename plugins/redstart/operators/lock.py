@@ -15,8 +15,8 @@ from redstart.operators.cluster import ClusterOperator, who_of
 from redstart.operators.line import take_line
 from redstart.operators.live import live_commits
 from redstart.operators.quiet import await_window
-from redstart.operators.standing import read_standings
-from redstart.operators.station import key_of_run, result_of, sibling
+from redstart.operators.standing import note_abandoned, read_standings
+from redstart.operators.station import key_of_run
 from redstart.operators.turn import Among, among_others, defer_for_turn, waves_of, word_of
 from redstart.ui.links import PushLogLink, push_file
 
@@ -150,19 +150,12 @@ class ReleaseClusterOperator(LockOperator):
         context["region"] = self.region
         ledger = self.ledger
         with self.told(context, self.file(context)) as account:
-            if self.standing(context, ledger).state is RegionState.UNDER_WAY:
-                self.note_failed(ledger, context)
+            standing = self.standing(context, ledger)
+            if standing.state is RegionState.UNDER_WAY:
+                note_abandoned(ledger, self.place, key_of_run(context), standing.attempt, who_of(context))
                 account.note(f"the push of {self.region} did not come to its end")
             freed = ledger.free(
                 self.place, clock.now(), owner=self.claimant(context), who=who_of(context), why="the push is over"
             )
             account.note(f"{self.region} is free" if freed else f"{self.region} was not this run's any more")
         return {"schema": 1, "region": self.region, "freed": freed is not None}
-
-    def note_failed(self, ledger: Ledger, context: Context) -> None:
-        from include.ledger import Event
-
-        run, attempt = key_of_run(context), result_of(context, sibling(context, "claim_cluster"))["attempt"]
-        key = f"{self.place}/{run}/{attempt}/{Kind.PUSH_FAILED}"
-        why = "its tasks ended before the push did"
-        ledger.record(Event(key, Kind.PUSH_FAILED, clock.now(), self.place, run, who_of(context), why))

@@ -208,17 +208,17 @@ class OutlookReader:
 def expected_push_seconds(
     ledger: Ledger, place: Place, site: Environment, most_watch_seconds: float | None = None
 ) -> float:
-    """How long a push of the place will take: as the longest of the last ones that came to their end; where there was
-    none, by the settings. One that stood still for hours counts as what a try may take, or no window were long
-    enough."""
+    """How long a push of the place will take: as the longest of the last ones that came to their end, whatever became
+    of them later; where there was none, by the settings. One that took longer than a try may has stood still, for a
+    person or a peak, and says nothing of the next."""
     push = site.push
-    ended = [
-        (one.ended - one.started).total_seconds()
+    took = [
+        (one.finished - one.started).total_seconds()
         for one in pushes(ledger.events(place=place, kinds=TOLD_OF_PUSHES, newest=EVENTS_COMPARED))
-        if one.outcome in (Outcome.FINISHED, Outcome.ROLLED_BACK) and one.ended is not None
+        if one.outcome is not Outcome.FAILED and one.finished is not None
     ]
-    if ended:
-        return min(max(ended[:PUSHES_COMPARED]), push.timeout_seconds)
+    if usual := [seconds for seconds in took if seconds <= push.timeout_seconds][:PUSHES_COMPARED]:
+        return max(usual)
     most = float("inf") if most_watch_seconds is None else most_watch_seconds
     watched = min(push.side_by_side_seconds, most) + min(push.watch_seconds, most)
     return site.capacity.start_seconds + watched + PUSH_MARGIN_SECONDS

@@ -41,7 +41,9 @@ def quiet_of(found: RegionOutlook, site: Environment, at: datetime) -> QuietTime
 
     assert site.windows is not None
     until, again = quiet_until(found.outlook, at)
-    return QuietTime(until, again, AtPeak(site.windows.at_peak), answer_at(found.outlook, found.rules, at).is_open)
+    may_begin = answer_at(found.outlook, found.rules, at).is_open
+    are_all_short = all(one.length.total_seconds() < found.rules.least_seconds for one in found.outlook.windows)
+    return QuietTime(until, again, AtPeak(site.windows.at_peak), may_begin, are_all_short)
 
 
 def is_let(ledger: Ledger, place: Place, run: str, at: datetime) -> bool:

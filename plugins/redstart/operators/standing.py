@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from include.ledger import Kind, Ledger, Recorded
+from include.ledger import Event, Kind, Ledger, Place, Recorded
 from include.waves import Standings, Step, Told, standings_of
+from redstart.operators import clock
 
 OF_PUSH = {Kind.PUSH_STARTED: Step.BEGUN, Kind.PUSH_FINISHED: Step.FINISHED, Kind.PUSH_FAILED: Step.FAILED}
 OF_WAY_BACK = {
@@ -15,6 +16,14 @@ OF_WAY_BACK = {
     Kind.PUSH_FAILED: Step.LEFT,
     Kind.ROLLBACK_FAILED: Step.LEFT,
 }
+
+ABANDONED = "its tasks ended before the push did"
+
+
+def note_abandoned(ledger: Ledger, place: Place, run: str, attempt: int, who: str) -> None:
+    """Say that the run's push of a place, its `attempt`, has failed: nobody works on it who could say how it ended."""
+    key = f"{place}/{run}/{attempt}/{Kind.PUSH_FAILED}"
+    ledger.record(Event(key, Kind.PUSH_FAILED, clock.now(), place, run, who, ABANDONED))
 
 
 def run_back(run: str, attempt: int) -> str:

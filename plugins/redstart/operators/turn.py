@@ -31,6 +31,10 @@ ORDER_REGIONS = "order_regions"
 SCHEMA = 2
 LOOK_AGAIN = timedelta(minutes=10)
 GRACE = timedelta(minutes=30)
+UNENDED = {
+    RegionState.NOT_BEGUN: "its push was not begun",
+    RegionState.UNDER_WAY: "its tasks have ended before its push did",
+}
 
 
 def plan_of(
@@ -106,8 +110,9 @@ def look_among(operator: ClusterOperator, context: Context, ledger: Ledger) -> A
     if region not in waves.regions:
         raise AirflowSkipException(f"{region} is not among the regions of this run.")
     run = key_of_run(context)
-    told = read_standings(ledger, place.app, place.stack, run)
+    # In this order: where the tasks have ended, the ledger has the last word of them.
     tasks = PushTasks.of(context, sibling(context, ""), operator.site.region_names)
+    told = read_standings(ledger, place.app, place.stack, run)
     again = {one: told.of(one).attempt for one in told.by_region if one in tasks.begun_again}
     turn = Turn(place.app, place.stack, region, run, waves.waves, again)
     standings = told.forgiving(again)
@@ -116,10 +121,11 @@ def look_among(operator: ClusterOperator, context: Context, ledger: Ledger) -> A
 
 
 def _unless_nobody_pushes(among: Among) -> Among:
-    """The same; but nobody is waited for whose tasks have ended without a push."""
+    """The same; but nobody is waited for whose tasks have ended without a push, or in the middle of it."""
     for one in among.earlier:
-        if among.standings.of(one).state is RegionState.NOT_BEGUN and one in among.tasks.ended:
-            word = WaveTurn(Verdict.HALT, f"{one} comes before {among.region} and its push was not begun", one)
+        why = UNENDED.get(among.standings.of(one).state)
+        if why and one in among.tasks.ended:
+            word = WaveTurn(Verdict.HALT, f"{one} comes before {among.region} and {why}", one)
             return replace(among, word=word)
     return among
 

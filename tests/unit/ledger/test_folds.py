@@ -74,6 +74,15 @@ def test_pushes_are_told_newest_first_each_with_its_end() -> None:
     assert (newest.outcome, newest.ended, newest.build) == (Outcome.UNDER_WAY, None, None)
 
 
+def test_a_push_that_is_rolled_back_later_keeps_the_moment_of_its_own_end() -> None:
+    lines = [*pushed("p1", 1), *rolled_back("r1", 0, "api-main-v001")]
+    _, push = pushes(story(*lines, (Kind.PUSH_STARTED, "p2")))
+    assert (push.outcome, push.finished) == (Outcome.ROLLED_BACK, NOON + timedelta(minutes=5))
+    assert push.ended == NOON + timedelta(minutes=8)
+    (under_way,) = pushes(story((Kind.PUSH_STARTED, "p3")))
+    assert under_way.finished is None
+
+
 def test_the_same_run_in_two_regions_is_two_pushes() -> None:
     records = pushes([*story(*pushed("p1", 1)), *story(*pushed("p1", 2), place=WEST)])
 

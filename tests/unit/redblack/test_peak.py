@@ -129,6 +129,25 @@ def test_where_no_window_is_longer_a_push_may_begin_all_the_same_and_is_held_lat
     assert isinstance(seen[-1].step, WaitPeak) and fleet.listener == {OLD: 100, NEW: 0}
 
 
+def test_in_windows_that_are_all_too_short_what_began_goes_on_as_long_as_one_lasts() -> None:
+    fleet = fleet_with_previous()
+    short = quiet_for(fleet, WHOLE - 10, AtPeak.HOLD, may_begin=True, are_all_short=True)
+    seen = push(fleet, goal(short))
+    assert isinstance(seen[-1].end, Done), seen[-1].sentence
+    assert fleet.listener == {NEW: 100, OLD: 0}
+
+
+def test_when_too_short_a_window_is_over_the_push_is_held_and_goes_on_in_the_next() -> None:
+    fleet = fleet_with_previous()
+    push(fleet, goal(None), ends=until_step(CreateRed))
+    short = quiet_for(fleet, 5, AtPeak.HOLD, are_all_short=True)
+    fleet.advance(30)
+    assert isinstance(push(fleet, goal(short))[-1].step, WaitPeak)
+    fleet.advance(HOURS.total_seconds())
+    seen = push(fleet, goal(quiet_for(fleet, WHOLE - 30, AtPeak.HOLD, are_all_short=True)))
+    assert isinstance(seen[-1].end, Done), seen[-1].sentence
+
+
 def test_what_serves_already_needs_no_quiet_time() -> None:
     fleet = fleet_with_previous()
     wanted = goal(quiet_for(fleet, -60, AtPeak.HOLD), build=Build("ami-old"))

@@ -10,7 +10,7 @@ import pytest
 
 from include.errors import RetryableError
 from include.fleet import ClusterRef, ScalingPolicy
-from include.fleet.tags import BLACK_SINCE, FENCE, ROLLED_BACK, SCALING
+from include.fleet.tags import BLACK_SINCE, FENCE, PAUSED, RESUMED, ROLLED_BACK, SCALING, SIDE_BY_SIDE_UNTIL
 from include.ledger import LockLostError
 from include.redblack import (
     Build,
@@ -189,6 +189,57 @@ def test_a_hold_stops_a_push_where_it_is_and_its_end_lets_it_go_on() -> None:
     assert "ana" in seen[0].sentence and fleet.calls == []
     journal.words = ""
     assert isinstance(push(fleet, sound(fleet), journal=journal)[-1].end, Done)
+
+
+def held_at(fleet: FakeFleet, journal: Held, has_come: Callable[[], bool]) -> list[Progress]:
+    """A push that stands still in a hold which is placed once it has come somewhere."""
+    journal.words, seen = "", list[Progress]()
+    for progress in drive_push(fleet, goal(), fleet.clock, journal, sound(fleet)):
+        seen.append(progress)
+        if isinstance(progress.step, WaitHeld) or len(seen) > 200:
+            return seen
+        if has_come():
+            journal.words = "held by ana: the data centre moves"
+        fleet.advance(progress.pause_seconds)
+    raise AssertionError("not held")
+
+
+@pytest.mark.parametrize("hours", [1, 60])
+def test_a_push_that_a_hold_kept_out_of_traffic_is_not_late_when_it_is_lifted(hours: int) -> None:
+    fleet, journal = fleet_with_previous(), Held()
+    assert isinstance(held_at(fleet, journal, lambda: NEW in fleet.records)[-1].step, WaitHeld)
+    assert fleet.listener == {OLD: 100, NEW: 0} and fleet.records[NEW].tags[PAUSED]
+    fleet.advance(hours * 3600)
+    tagged = fleet.calls.count("create_or_update_tags")
+    assert isinstance(push(fleet, sound(fleet), journal=journal, turns=5)[-1].step, WaitHeld)
+    assert fleet.calls.count("create_or_update_tags") == tagged, "that it stands still is noted once"
+    journal.words = ""
+    seen = push(fleet, sound(fleet), journal=journal)
+    assert isinstance(seen[-1].end, Done), seen[-1].sentence
+    tags = fleet.records[NEW].tags
+    assert tags[PAUSED] == "" and tags[RESUMED]
+
+
+def test_a_push_that_a_hold_kept_in_red_red_is_watched_anew_before_previous_goes() -> None:
+    fleet, journal = fleet_with_previous(), Held()
+    held_at(fleet, journal, lambda: SIDE_BY_SIDE_UNTIL in fleet.records.get(NEW, fleet.records[OLD]).tags)
+    assert fleet.listener[OLD] and fleet.listener[NEW]
+    fleet.advance(8 * 3600)
+    journal.words, began, asked = "", fleet.now, []
+
+    def watch(request: WatchRequest) -> Watched:
+        asked.append(request)
+        return Watched(Finding.SOUND, fleet.now)
+
+    assert isinstance(push(fleet, watch, journal=journal)[-1].end, Done)
+    beside = [one for one in asked if one.kind is WatchKind.SIDE_BY_SIDE]
+    assert beside and all(began - timedelta(seconds=35) <= one.since for one in beside), "of now, not of hours ago"
+
+
+def test_red_alone_is_not_noted_as_paused_in_a_hold() -> None:
+    fleet, journal = fleet_with_previous(), Held()
+    held_at(fleet, journal, lambda: not fleet.listener[OLD])
+    assert PAUSED not in fleet.records[NEW].tags
 
 
 def test_a_hold_does_not_stop_the_way_back() -> None:
