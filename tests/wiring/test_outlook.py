@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from include.ledger.overrides import Override, override_event
 from include.peaks import Answer, Counts, Source, answer_at
 from redstart.operators.calendars import calendar_of, rules_of
 from redstart.operators.outlook import OutlookReader, expected_push_seconds
-from redstart.operators.peak import quiet_until
+from redstart.operators.peak import quiet_of, quiet_until
 from tests.support.delivery_world import DeliveryWorld, make_world
 from tests.support.ledger import fresh_ledger
 from tests.support.market_world import Market, end_overrides, put_markets, put_override, with_windows
@@ -274,3 +275,15 @@ def test_a_freeze_and_a_holiday_over_the_change_of_the_clocks(
     nights = [one.start.astimezone(ZoneInfo("America/New_York")) for one in (before, after)]
     assert abs(nights[0].hour * 60 + nights[0].minute - nights[1].hour * 60 - nights[1].minute) <= 10
     assert before.start.hour + 1 == after.start.hour, "an hour later by UTC"
+
+
+@pytest.mark.parametrize(("push_seconds", "are_all_short"), [(600.0, False), (24 * 3600.0, True)])
+def test_a_push_knows_where_no_window_holds_one(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch, push_seconds: float, are_all_short: bool
+) -> None:
+    app = app_with(monkeypatch, at_peak="hold")
+    put_markets(world, monkeypatch, hours_from_peak=12)
+    found = reader(world).read("us-east-1")
+    assert found is not None
+    found = replace(found, rules=replace(found.rules, least_seconds=push_seconds))
+    assert quiet_of(found, app.prod, world.now()).are_all_short is are_all_short
