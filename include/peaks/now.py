@@ -87,15 +87,17 @@ def _reason(outlook: Outlook, rules: Rules, now: datetime) -> str:
         return f"{spoken_length(left)} are left before {_what_ends(outlook, stretch)}, and a push takes {takes}"
     if outlook.source is Source.CONFIGURED:
         return "outside the settings' hours"
-    return f"the market is at its peak{_levels(outlook, now)}"
+    return f"the market is {_how_busy(outlook, rules, now)}"
 
 
-def _levels(outlook: Outlook, now: datetime) -> str:
-    if outlook.curve is None:
-        return ""
-    usual = expected_level(outlook.curve, outlook.calendar, now)
-    peak = peak_at(outlook.curve, outlook.calendar, now)
-    return f" (usually {100 * usual / peak:.0f} % of the day's highest at this time)" if peak else ""
+def _how_busy(outlook: Outlook, rules: Rules, now: datetime) -> str:
+    """A third of a day is its busiest, however far below a steep evening."""
+    peak = peak_at(outlook.curve, outlook.calendar, now) if outlook.curve is not None else 0.0
+    if outlook.curve is None or not peak:
+        return "at its peak"
+    share = expected_level(outlook.curve, outlook.calendar, now) / peak
+    when = "at its peak" if share >= rules.below_share else "in its busiest hours"
+    return f"{when} (usually {100 * share:.0f} % of the day's highest at this time)"
 
 
 def _what_ends(outlook: Outlook, stretch: Window) -> str:

@@ -54,7 +54,7 @@ def commit(demo: Demo, before: dict[str, Any]) -> Commit:
 
 @pytest.fixture(scope="module")
 def run(demo: Demo, commit: Commit) -> RunState:
-    return wait_for(lambda: demo.run_of(commit), 60, "the commit starts a run")  # type: ignore[no-any-return]
+    return wait_for(lambda: demo.run_of(commit), 180, "the commit starts a run")  # type: ignore[no-any-return]
 
 
 def task(demo: Demo, run: RunState, name: str, region: str) -> TaskState:

@@ -287,3 +287,14 @@ def test_a_push_knows_where_no_window_holds_one(
     assert found is not None
     found = replace(found, rules=replace(found.rules, least_seconds=push_seconds))
     assert quiet_of(found, app.prod, world.now()).are_all_short is are_all_short
+
+
+def test_days_too_few_for_windows_say_nothing_of_the_order(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    markets = put_markets(world, monkeypatch, hours_from_peak=12)
+    markets["us-east-1"].days = 3
+    young, old = (reader(world).read(region) for region in ("us-east-1", "eu-west-1"))
+    assert young is not None and old is not None
+    assert (young.level, young.outlook.source) == (None, Source.CONFIGURED)
+    assert old.level == pytest.approx(450, rel=0.2)

@@ -142,7 +142,9 @@ class OutlookReader:
         now = self._now()
         curve = learn_curve(history, calendar, now)
         outlook = quiet_windows(curve, calendar, rules, now)
-        return RegionOutlook(place, outlook, rules, recent, override, mean_level(curve), history, now)
+        # Of a day or two it would be chance which region comes first.
+        level = mean_level(curve) if curve is not None and curve.days >= rules.least_days else None
+        return RegionOutlook(place, outlook, rules, recent, override, level, history, now)
 
     def _unlearned(
         self,

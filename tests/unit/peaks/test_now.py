@@ -12,6 +12,7 @@ from include.peaks import (
     Answer,
     Calendar,
     Counts,
+    Curve,
     Freeze,
     Outlook,
     Rules,
@@ -233,3 +234,12 @@ def test_a_short_push_is_told_in_seconds():
     assert (
         "30 s are left before the peak, and a push takes 40 s" in answer_at(KNOWN, rules, NIGHT.end - 30 * SECOND).why
     )
+
+
+def test_below_the_share_in_the_busiest_third_it_does_not_speak_of_a_peak():
+    level = np.full((7, 96), 10.0)
+    level[:, 56:92], level[:, 78:84] = 35.0, 100.0
+    curve = Curve("UTC", level.ravel(), level.ravel() / 100, 28, NOW)
+    afternoon = datetime(2026, 11, 19, 16, 0, tzinfo=UTC)
+    answer = answer_at(quiet_windows(curve, Calendar("UTC"), RULES, NOW), RULES, afternoon)
+    assert answer.why.startswith("the market is in its busiest hours (usually 35 % of the day's highest at this time)")
