@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.apps import load_app
+from include.apps.delivery import run_key
 from include.errors import RetryableError
 from include.ledger import Kind, Place
 from include.waves import RegionState, Waves
@@ -52,6 +53,8 @@ def levels(monkeypatch: pytest.MonkeyPatch, **of: float | None) -> None:
     known = dict(zip(REGIONS, of.values(), strict=True))
 
     class Outlook:
+        counts = None
+
         def __init__(self, level: float | None) -> None:
             self.level = level
 
@@ -92,6 +95,12 @@ def test_waves_of_a_run_are_planned_once(run: Run, monkeypatch: pytest.MonkeyPat
     (event,) = run.world.ledger.events(kinds={Kind.WAVES_PLANNED})
     assert event.event.place == Place("api", "main", "all-regions")
     assert json.loads(json.dumps(event.event.data)) == first
+
+
+def test_windows_that_are_looked_at_on_the_way_are_there_for_the_page(run: Run) -> None:
+    noted = run.world.ledger.events(kinds={Kind.WINDOWS_LEARNED})
+    assert sorted(one.event.place.region for one in noted) == sorted(REGIONS)
+    assert {one.event.run for one in noted} == {run_key(run.run_id)}
 
 
 def test_market_that_nobody_knows_leaves_the_order_of_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

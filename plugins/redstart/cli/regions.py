@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-WAIT_WIDTH = 20
+WAIT_WIDTH = 22
 HALF_DAY_SECONDS = 12 * 3600
 
 

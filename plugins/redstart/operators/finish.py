@@ -58,7 +58,7 @@ class OrderRegionsOperator(StationOperator):
 
     def rehearse(self, context: Context) -> dict[str, Any]:
         with self.told(context) as account:
-            waves = self.plan(context)
+            waves = self.plan(context, is_kept=False)
             self.tell(account, waves)
         return {**waves_data(waves), "dry_run": True}
 
@@ -67,21 +67,25 @@ class OrderRegionsOperator(StationOperator):
         kinds, place = {Kind.WAVES_PLANNED}, line_of(self.application)
         known = self.ledger.events(place=place, run=key_of_run(context), kinds=kinds, newest=1)
         if not known:
-            return self.plan(context)
+            return self.plan(context, is_kept=True)
         account.note("the waves of this run were planned before")
         return waves_of_data(known[-1].event.data)
 
-    def plan(self, context: Context) -> Waves:
+    def plan(self, context: Context, *, is_kept: bool) -> Waves:
+        """The waves; `is_kept`: the windows that are looked at on the way are noted for whoever shows them."""
         wanted = context["params"].get("on_failure") or self.site.waves.on_failure
         regions = self.selected(context).regions
-        return plan_of(self.site, regions, self.levels(regions), takes_back=wanted == "roll_back")
+        return plan_of(self.site, regions, self.levels(context, regions, is_kept), takes_back=wanted == "roll_back")
 
-    def levels(self, regions: Sequence[str]) -> dict[str, float | None]:
+    def levels(self, context: Context, regions: Sequence[str], is_kept: bool) -> dict[str, float | None]:
         """Usual requests per second of each region; none where the order does not depend on them."""
         if self.site.windows is None or self.site.waves.order != "least_traffic" or len(regions) < 2:
             return {}
         reader = OutlookReader(self.application, self.environment, self.ledger)
         found = {region: reader.read(region) for region in regions}
+        for one in found.values():
+            if is_kept and one is not None:
+                reader.note(one, key_of_run(context), who_of(context))
         return {region: None if one is None else one.level for region, one in found.items()}
 
     def tell(self, account: Account, waves: Waves) -> None:

@@ -21,10 +21,15 @@ BUSY = "150 requests/s in the last 15 min, more than 120"
     ("why", "left", "note"),
     [
         (PEAK, 3600, "at its peak until 13:00:00 UTC (1:00:00 left)"),
-        (FREEZE, 20 * 3600, 'freeze "nobody is i… until Tue 08:00 UTC (20:00:00 left)'),
-        (BUSY, 300, "150 requests/s in t… until 12:05:00 UTC (5:00 left)"),
+        (
+            "the market is in its busiest hours (usually 41 %)",
+            55,
+            "in its busiest hours until 12:00:55 UTC (0:55 left)",
+        ),
+        (FREEZE, 20 * 3600, 'freeze "nobody is in… until Tue 08:00 UTC (20:00:00 left)'),
+        (BUSY, 300, "150 requests/s in the… until 12:05:00 UTC (5:00 left)"),
         (PEAK, -1, "at its peak: looks again"),
-        ("no window is known yet; ask again", None, "no window is known…"),
+        ("no window is known yet; ask again", None, "no window is known yet"),
     ],
 )
 def test_a_wait_in_few_words(why: str, left: int | None, note: str) -> None:
